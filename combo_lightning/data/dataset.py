@@ -1,0 +1,429 @@
+"""The data set on disk: three Parquet tables and ``dataset.json`` in one directory.
+
+Shapes: N measurements, K drug slots.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+
+from combo_lightning import __version__
+from combo_lightning.data.entities import Entities, read_entities, write_entities
+from combo_lightning.data.schema import (
+    RESPONSE_KINDS,
+    SCHEMA_VERSION,
+    ResponseKind,
+    dose_columns,
+    drug_columns,
+    response_schema,
+)
+from combo_lightning.errors import InputError
+
+IndexArray = npt.NDArray[np.signedinteger[Any]]
+FloatArray = npt.NDArray[np.float32]
+
+MANIFEST = "dataset.json"
+RESPONSES = "responses.parquet"
+TABLES = {"cell": "cells.parquet", "drug": "drugs.parquet"}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A raw file that a data set was made from."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+    @classmethod
+    def of(cls, path: Path) -> "SourceFile":
+        """Describe a file as it is now."""
+        return cls(path=str(path), sha256=sha256_of(path), bytes=path.stat().st_size)
+
+
+@dataclass(frozen=True)
+class Responses:
+    """All measurements in memory, about 20 bytes a row: indices and numbers, never features.
+
+    Args:
+        cell_N: Index into the cell lines, the smallest integer type that holds them.
+        drug_NK: Indices into the drugs; -1: no drug in that slot.
+        log10_molar_NK: log10 of the molar dose, NaN in an empty slot; None: not per dose.
+        response_N: The response in the data set's unit.
+        weight_N: Weight of each row in loss and metrics; None: all 1.
+        study_N: Name of each row's study as an index into `studies`; None: one study.
+        studies: Names of the studies.
+    """
+
+    cell_N: IndexArray
+    drug_NK: IndexArray
+    log10_molar_NK: FloatArray | None
+    response_N: FloatArray
+    weight_N: FloatArray | None
+    study_N: IndexArray | None = None
+    studies: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.response_N)
+
+    @property
+    def num_slots(self) -> int:
+        """K, the drug slots of a row."""
+        return int(self.drug_NK.shape[1])
+
+
+@dataclass(frozen=True)
+class ScreenDataset:
+    """A screen: measurements of cell lines under drugs, and the features of both."""
+
+    path: Path
+    kind: ResponseKind
+    cells: Entities
+    drugs: Entities
+    responses: Responses
+    manifest: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the tables' checksums: equal data, equal fingerprint."""
+        text = json.dumps(self.manifest["tables"], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Compute the SHA-256 of a file in a stream."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class DatasetWriter:
+    """Write a data set aside, and rename it into place when it is whole.
+
+    Use as a context manager: append rows, then `finish`. Leaving without `finish` removes what
+    was written.
+
+    Args:
+        out: Directory to make.
+        kind: What the responses are.
+        num_slots: K, the most drugs that one row combines.
+        overwrite: Replace a data set that stands there already (only a data set, never another
+            directory).
+
+    Raises:
+        InputError: If `out` exists and may not be replaced, or cannot be written.
+    """
+
+    def __init__(
+        self, out: Path, kind: ResponseKind, num_slots: int, *, overwrite: bool = False
+    ) -> None:
+        self._out = Path(out)
+        self._kind = kind
+        self._schema = response_schema(num_slots)
+        self._num_slots = num_slots
+        self._rows = 0
+        self._ids: dict[str, set[str]] = {"cell": set(), "drug": set()}
+        if self._out.exists():
+            if not overwrite:
+                raise InputError(f"{out} exists already; choose another name or add --overwrite")
+            if not (self._out / MANIFEST).is_file() and any(self._out.iterdir()):
+                raise InputError(f"{out} is not a data set ({MANIFEST} is missing); not replaced")
+        self._aside = self._out.parent / f".{self._out.name}.partial-{uuid.uuid4().hex[:8]}"
+        try:
+            self._aside.mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"cannot write in {self._out.parent}: {error.strerror}") from error
+        self._parquet: Any = None
+
+    def __enter__(self) -> "DatasetWriter":
+        self._parquet = pq.ParquetWriter(self._aside / RESPONSES, self._schema, compression="zstd")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._parquet is not None:
+            self._parquet.close()
+            self._parquet = None
+        if self._aside.exists():
+            shutil.rmtree(self._aside, ignore_errors=True)
+
+    def append(self, rows: pd.DataFrame | pa.Table) -> None:
+        """Append measurements.
+
+        Args:
+            rows: Columns ``cell_id``, ``drug_1..K`` and ``response``; ``log10_molar_1..K`` where
+                the response is per dose; ``weight`` (default 1) and ``study`` (default null).
+
+        Raises:
+            InputError: If a response, weight or dose is not finite, a weight is negative, a row
+                has no drug, or a dose is missing or stands without its drug.
+        """
+        table = pa.Table.from_pandas(rows, preserve_index=False) if _is_frame(rows) else rows
+        count = len(table)
+        columns = []
+        for field in self._schema:
+            if field.name in table.column_names:
+                columns.append(table.column(field.name).cast(field.type))
+            elif field.name == "weight":
+                columns.append(pa.array(np.ones(count, dtype=np.float32)))
+            else:
+                columns.append(pa.nulls(count, field.type))
+        table = pa.table(columns, schema=self._schema)
+        self._check(table)
+        for kind, names in (("cell", ["cell_id"]), ("drug", drug_columns(self._num_slots))):
+            for name in names:
+                used = pc.unique(table.column(name).cast(pa.string())).to_pylist()
+                self._ids[kind].update(value for value in used if value is not None)
+        self._parquet.write_table(table)
+        self._rows += count
+
+    def _check(self, table: pa.Table) -> None:
+        for name in ("response", "weight"):
+            values = table.column(name).to_numpy()
+            bad = np.flatnonzero(~np.isfinite(values))
+            if bad.size:
+                row = self._rows + int(bad[0])
+                raise InputError(
+                    f"row {row}: {name} is {values[bad[0]]}; every {name} must be a finite number"
+                )
+        if (table.column("weight").to_numpy() < 0).any():
+            raise InputError("a weight is negative; weights must be 0 or more")
+        drugs = [table.column(n).is_valid().to_numpy() for n in drug_columns(self._num_slots)]
+        if not np.logical_or.reduce(drugs).all():
+            raise InputError("a row has no drug in any slot; every row needs at least one")
+        for drug, name in zip(drugs, dose_columns(self._num_slots), strict=True):
+            dose = table.column(name).to_numpy(zero_copy_only=False)
+            wanted = drug if self._kind.per_dose else np.zeros_like(drug)
+            bad = np.flatnonzero(np.isfinite(dose) != wanted)
+            if bad.size:
+                row = self._rows + int(bad[0])
+                raise InputError(
+                    f"row {row}: {name} is {dose[bad[0]]}; a '{self._kind.name}' response needs "
+                    + ("one finite dose for each drug" if self._kind.per_dose else "no doses")
+                )
+
+    def finish(
+        self,
+        cells: Entities,
+        drugs: Entities,
+        sources: Sequence[SourceFile],
+        made_by: Mapping[str, Any],
+    ) -> Path:
+        """Write the entity tables and the manifest, then rename the directory into place.
+
+        Args:
+            cells: Every cell line that a row names (others are kept too).
+            drugs: Every drug that a row names (others are kept too).
+            sources: The raw files.
+            made_by: How it was made: command, options, counts of dropped rows. Plain values.
+
+        Returns:
+            The data set's directory.
+
+        Raises:
+            InputError: If there are no rows, or a row names an unknown cell line or drug.
+        """
+        if not self._rows:
+            raise InputError(f"no measurement is left to write to {self._out}")
+        for entities in (cells, drugs):
+            unknown = sorted(self._ids[entities.kind] - set(entities.ids))
+            if unknown:
+                raise InputError(
+                    f"{len(unknown)} {entities.kind} ids of the responses are not in the "
+                    f"{entities.kind} table: {', '.join(unknown[:5])}"
+                )
+            write_entities(entities, self._aside / TABLES[entities.kind])
+        self._parquet.close()
+        self._parquet = None
+        counts = {"responses": self._rows, "cells": len(cells), "drugs": len(drugs)}
+        names = {"responses": RESPONSES, "cells": TABLES["cell"], "drugs": TABLES["drug"]}
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "package_version": __version__,
+            "response": asdict(self._kind),
+            "num_slots": self._num_slots,
+            "tables": {
+                table: {
+                    "file": names[table],
+                    "rows": counts[table],
+                    "sha256": sha256_of(self._aside / names[table]),
+                }
+                for table in names
+            },
+            "blocks": {
+                entities.kind: {
+                    b.name: {"features": len(b.feature_names), "unit": b.unit}
+                    for b in entities.blocks.values()
+                }
+                for entities in (cells, drugs)
+            },
+            "sources": [asdict(source) for source in sources],
+            "made_by": dict(made_by),
+        }
+        text = json.dumps(manifest, indent=2, ensure_ascii=False)
+        (self._aside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        if self._out.exists():
+            shutil.rmtree(self._out)
+        os.replace(self._aside, self._out)
+        return self._out
+
+
+def _is_frame(rows: pd.DataFrame | pa.Table) -> bool:
+    return isinstance(rows, pd.DataFrame)
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read and check ``dataset.json``.
+
+    Args:
+        path: The data set's directory.
+
+    Raises:
+        InputError: If there is no data set, or it is of another schema version.
+    """
+    file = Path(path) / MANIFEST
+    if not file.is_file():
+        raise InputError(
+            f"{path} is no data set ({MANIFEST} is missing); make one with "
+            "'combo-lightning prepare' or 'combo-lightning simulate'"
+        )
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{file} is not valid JSON: {error}") from error
+    version = manifest.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{file} is of schema version {version}, this program reads {SCHEMA_VERSION}; "
+            "prepare the data set again"
+        )
+    return manifest
+
+
+def read_dataset(path: Path) -> ScreenDataset:
+    """Open a data set and check it: checksums, counts, every id resolves, all numbers finite.
+
+    Args:
+        path: The data set's directory.
+
+    Returns:
+        The data set, its responses as index arrays.
+
+    Raises:
+        InputError: If a file is missing, changed or does not fit the others.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    for table in manifest["tables"].values():
+        file = path / table["file"]
+        if not file.is_file():
+            raise InputError(f"{file} is missing; prepare the data set again")
+        if sha256_of(file) != table["sha256"]:
+            raise InputError(
+                f"{file} was changed or damaged after it was written (its SHA-256 differs from "
+                f"{MANIFEST}); prepare the data set again"
+            )
+    cells = read_entities(path / TABLES["cell"], "cell")
+    drugs = read_entities(path / TABLES["drug"], "drug")
+    kind = ResponseKind(**manifest["response"])
+    responses = _read_responses(path / RESPONSES, manifest, kind, cells, drugs)
+    return ScreenDataset(path, kind, cells, drugs, responses, manifest)
+
+
+def _read_responses(
+    file: Path,
+    manifest: Mapping[str, Any],
+    kind: ResponseKind,
+    cells: Entities,
+    drugs: Entities,
+) -> Responses:
+    num_slots, count = int(manifest["num_slots"]), int(manifest["tables"]["responses"]["rows"])
+    cell_N = np.empty(count, dtype=_index_type(len(cells)))
+    drug_NK = np.empty((count, num_slots), dtype=_index_type(len(drugs)))
+    dose_NK = np.empty((count, num_slots), dtype=np.float32) if kind.per_dose else None
+    response_N = np.empty(count, dtype=np.float32)
+    weight_N = np.empty(count, dtype=np.float32)
+    study_N = np.empty(count, dtype=np.int16)
+    studies: dict[str | None, int] = {}
+    cell_index = {name: i for i, name in enumerate(cells.ids)}
+    drug_index: dict[str | None, int] = {None: -1} | {n: i for i, n in enumerate(drugs.ids)}
+    start = 0
+    for batch in pads.dataset(file).to_batches(batch_size=1 << 17):
+        rows = slice(start, start + len(batch))
+        if rows.stop > count:
+            break
+        cell_N[rows] = _codes(batch.column("cell_id"), cell_index, file)
+        for slot, name in enumerate(drug_columns(num_slots)):
+            drug_NK[rows, slot] = _codes(batch.column(name), drug_index, file)
+        if dose_NK is not None:
+            for slot, name in enumerate(dose_columns(num_slots)):
+                dose_NK[rows, slot] = batch.column(name).to_numpy(zero_copy_only=False)
+        response_N[rows] = batch.column("response").to_numpy()
+        weight_N[rows] = batch.column("weight").to_numpy()
+        column = batch.column("study")
+        for study in pc.unique(column.cast(pa.string())).to_pylist():
+            studies.setdefault(study, len(studies))
+        study_N[rows] = _codes(column, studies, file)
+        start = rows.stop
+    if start != count:
+        raise InputError(f"{file} does not hold the {count} rows that {MANIFEST} states")
+    if not (np.isfinite(response_N).all() and np.isfinite(weight_N).all()):
+        raise InputError(f"{file} holds responses or weights that are not finite")
+    if dose_NK is not None and not np.isfinite(dose_NK[drug_NK >= 0]).all():
+        raise InputError(f"{file} holds doses that are missing or not finite")
+    return Responses(
+        cell_N=cell_N,
+        drug_NK=drug_NK,
+        log10_molar_NK=dose_NK,
+        response_N=response_N,
+        weight_N=None if (weight_N == 1).all() else weight_N,
+        study_N=study_N if len(studies) > 1 else None,
+        studies=tuple(str(study) for study in studies),
+    )
+
+
+def _index_type(entities: int) -> type[np.signedinteger[Any]]:
+    return np.int16 if entities < 2**15 else np.int32
+
+
+def _codes(column: Any, index: Mapping[Any, int], file: Path) -> IndexArray:
+    """Turn a dictionary column into indices by looking up each distinct value once."""
+    names = column.dictionary.to_pylist()
+    unknown = [name for name in names if name not in index]
+    lookup = np.array([index.get(name, -2) for name in names] + [index.get(None, -2)])
+    codes = column.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
+    result: IndexArray = lookup[codes]
+    if (result == -2).any():
+        raise InputError(
+            f"{file} names '{unknown[0] if unknown else None}', which no entity table holds"
+        )
+    return result
+
+
+def kind_named(name: str) -> ResponseKind:
+    """Look a response kind up by name.
+
+    Raises:
+        InputError: If there is no such kind.
+    """
+    if name not in RESPONSE_KINDS:
+        raise InputError(f"unknown response '{name}'; known are {', '.join(RESPONSE_KINDS)}")
+    return RESPONSE_KINDS[name]
