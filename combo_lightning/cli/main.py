@@ -1,0 +1,126 @@
+"""Choose the command and turn what goes wrong into one sentence and an exit code.
+
+Heavy imports (torch, Lightning, pandas) stay inside the commands, so that ``--help`` answers at
+once.
+"""
+
+import importlib
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from combo_lightning import __version__
+from combo_lightning.errors import InputError, did_you_mean
+
+COMMANDS = {
+    "prepare": "read raw public files into a data set",
+    "simulate": "write a screen with a known truth, as a data set or in the raw NCI layout",
+    "info": "describe a data set",
+    "fit": "train a model",
+    "validate": "score a checkpoint on the validation part",
+    "test": "score a checkpoint on the test part, beside the baselines",
+    "cross-validate": "fit and test every fold; mean and spread",
+    "predict": "predict responses from a checkpoint alone",
+    "demo": "simulate, fit, test and predict in three minutes",
+}
+LIGHTNING_COMMANDS = ("fit", "validate", "test")
+
+
+def usage() -> str:
+    """Write the program's help text."""
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {name:<{width}}{text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: combo-lightning COMMAND [options]",
+            "",
+            "Predict how tumour cell lines respond to drug combinations.",
+            "",
+            *lines,
+            "",
+            "  COMMAND --help    the options of a command",
+            "  --version         the version",
+            "  --debug           with any command: show the traceback of an error",
+            "",
+        ]
+    )
+
+
+def run_program(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: The command line without the program's name.
+
+    Returns:
+        The exit code: 0 done, 1 the command says no, 2 bad input.
+    """
+    words = [word for word in arguments if word != "--debug"]
+    debug = len(words) < len(arguments)
+    if not words or words[0] in ("-h", "--help"):
+        sys.stdout.write(usage())
+        return 0 if words else 2
+    if words[0] == "--version":
+        sys.stdout.write(f"combo-lightning {__version__}\n")
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        hint = did_you_mean(name, COMMANDS)
+        sys.stderr.write(f"combo-lightning: there is no command '{name}'{hint}\n")
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        if name in LIGHTNING_COMMANDS:
+            module = importlib.import_module("combo_lightning.cli.lightning_cli")
+            return int(module.run(name, rest))
+        return run_command(name, rest)
+    except InputError as error:
+        return _say(f"error: {error}", debug=debug)
+    except OSError as error:
+        # Disk full, no permission, a vanished folder: the system's own words are clear.
+        named = f"{error.filename}: " if error.filename else ""
+        return _say(f"error: {named}{error.strerror or error}", debug=debug)
+    except KeyboardInterrupt:
+        return _say("interrupted", debug=debug, code=130)
+
+
+def _say(sentence: str, *, debug: bool, code: int = 2) -> int:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"{sentence}\n")
+    return code
+
+
+def run_command(name: str, arguments: Sequence[str]) -> int:
+    """Parse the options of one of our own commands from its function's signature, and call it.
+
+    The module ``cli/NAME.py`` holds either ``run`` or ``SUBCOMMANDS`` (name to function). Options
+    and their help are the function's arguments and docstring.
+
+    Args:
+        name: The command.
+        arguments: What follows it.
+
+    Returns:
+        The function's return value, or 0 where it returns nothing.
+    """
+    from jsonargparse import ArgumentParser
+
+    module = importlib.import_module(f"combo_lightning.cli.{name.replace('-', '_')}")
+    choices: dict[str, Callable[..., int | None]] | None = getattr(module, "SUBCOMMANDS", None)
+    if choices is None:
+        parser = ArgumentParser(prog=f"combo-lightning {name}", description=COMMANDS[name])
+        positional = getattr(module, "POSITIONAL", False)
+        parser.add_function_arguments(module.run, as_positional=positional)
+        values = parser.instantiate_classes(parser.parse_args(list(arguments)))
+        return module.run(**values.as_dict()) or 0
+    parser = ArgumentParser(prog=f"combo-lightning {name}", description=COMMANDS[name])
+    subcommands = parser.add_subcommands(dest="source")
+    for choice, function in choices.items():
+        sub = ArgumentParser(description=(function.__doc__ or "").split("\n")[0])
+        sub.add_function_arguments(function, as_positional=False)
+        subcommands.add_subcommand(choice, sub)
+    values = parser.parse_args(list(arguments))
+    chosen = choices[values.source]
+    return chosen(**values[values.source].as_dict()) or 0
