@@ -405,7 +405,11 @@ def _index_type(entities: int) -> type[np.signedinteger[Any]]:
 
 
 def _codes(column: Any, index: Mapping[Any, int], file: Path) -> IndexArray:
-    """Turn a dictionary column into indices by looking up each distinct value once."""
+    """Turn a dictionary column into indices by looking up each distinct value once.
+
+    Raises:
+        InputError: If a value is not in the index.
+    """
     names = column.dictionary.to_pylist()
     unknown = [name for name in names if name not in index]
     lookup = np.array([index.get(name, -2) for name in names] + [index.get(None, -2)])

@@ -1,0 +1,1 @@
+"""What surrounds a fit: the run folder, its log, atomic checkpoints, the test beside baselines."""

@@ -1,0 +1,101 @@
+"""The checkpoint's own content: network configuration and catalog, as plain values and tensors.
+
+``checkpoint["combo_lightning"]`` = ``schema_version``, ``package_version``, ``network`` (the
+configuration), ``catalog`` (see `Catalog`). Only containers, strings, numbers and tensors, so that
+``torch.load(weights_only=True)`` reads it and a hostile pickle is refused.
+"""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from combo_lightning import __version__
+from combo_lightning.data.catalog import Catalog
+from combo_lightning.errors import InputError
+from combo_lightning.model import NetworkConfig
+
+CHECKPOINT_SCHEMA_VERSION = 1
+
+
+def pack_content(network: NetworkConfig, catalog: Catalog) -> dict[str, Any]:
+    """Lay out what a checkpoint must hold beside the weights."""
+    content: dict[str, Any] = _map_arrays(
+        {
+            "schema_version": CHECKPOINT_SCHEMA_VERSION,
+            "package_version": __version__,
+            "network": network.to_plain(),
+            "catalog": catalog.to_plain(),
+        },
+        np.ndarray,
+        torch.from_numpy,
+    )
+    return content
+
+
+def unpack_content(checkpoint: Mapping[str, Any], where: str) -> tuple[NetworkConfig, Catalog]:
+    """Read back what `pack_content` laid out.
+
+    Args:
+        checkpoint: The whole checkpoint.
+        where: Its name, for messages.
+
+    Raises:
+        InputError: If it is no checkpoint of this program, or of another schema version.
+    """
+    content = checkpoint.get("combo_lightning")
+    if not isinstance(content, Mapping):
+        raise InputError(
+            f"{where} was not written by combo-lightning: it has no 'combo_lightning' entry"
+        )
+    version = content.get("schema_version")
+    if version != CHECKPOINT_SCHEMA_VERSION:
+        raise InputError(
+            f"{where} is of checkpoint schema {version} (written by combo-lightning "
+            f"{content.get('package_version')}), this program reads {CHECKPOINT_SCHEMA_VERSION}; "
+            "predict with that version, or train again"
+        )
+    plain = _map_arrays(content, torch.Tensor, lambda tensor: tensor.cpu().numpy())
+    return NetworkConfig.from_plain(plain["network"]), Catalog.from_plain(plain["catalog"])
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Load a checkpoint file on the CPU without unpickling anything but tensors.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: If it is missing, truncated, no checkpoint, or holds code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path}; look in the run folder's checkpoints/")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} holds more than tensors and plain values, or is damaged, and was not "
+            f"loaded: {str(error).splitlines()[0]}"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path} is no complete checkpoint file: {str(error).splitlines()[0]}"
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise InputError(f"{path} holds a {type(checkpoint).__name__}, not a checkpoint")
+    return checkpoint
+
+
+def _map_arrays(value: Any, kind: type, convert: Any) -> Any:
+    """Convert every array of one kind in nested dicts and lists."""
+    if isinstance(value, kind):
+        return convert(value)
+    if isinstance(value, Mapping):
+        return {key: _map_arrays(item, kind, convert) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_map_arrays(item, kind, convert) for item in value]
+    return value

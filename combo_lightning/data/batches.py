@@ -1,0 +1,140 @@
+"""Batches of indices: slices of a permuted index array, gathered from columns in memory.
+
+Shapes: N measurements, B rows of a batch, K drug slots.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from combo_lightning.data.catalog import Catalog
+from combo_lightning.data.dataset import Responses
+
+
+class Batch(NamedTuple):
+    """Rows of a screen: which cell line, which drugs, at which doses, and what was measured.
+
+    Args:
+        cell_B: Index into the cell lines, int64.
+        drug_BK: Indices into the drugs, int64; -1: empty slot.
+        dose_BK: Standardised log10 molar doses, 0 in an empty slot; None: not per dose.
+        response_B: Standardised response.
+        weight_B: Weight of each row; None: all 1.
+    """
+
+    cell_B: Tensor
+    drug_BK: Tensor
+    dose_BK: Tensor | None
+    response_B: Tensor
+    weight_B: Tensor | None
+
+
+class Columns:
+    """The measurements as compact tensors, about 20 bytes a row.
+
+    Args:
+        responses: The measurements; indices keep their small integer types.
+        catalog: Standardisation of responses and doses.
+    """
+
+    def __init__(self, responses: Responses, catalog: Catalog) -> None:
+        self._cell_N = torch.from_numpy(responses.cell_N)
+        self._drug_NK = torch.from_numpy(responses.drug_NK)
+        self._response_N = torch.from_numpy(catalog.response_scale.apply(responses.response_N))
+        self._weight_N = (
+            None if responses.weight_N is None else torch.from_numpy(responses.weight_N)
+        )
+        self._dose_NK: Tensor | None = None
+        if responses.log10_molar_NK is not None:
+            dose_NK = catalog.dose_scale.apply(responses.log10_molar_NK)
+            self._dose_NK = torch.from_numpy(np.nan_to_num(dose_NK, copy=False))
+
+    def gather(self, row_B: Tensor) -> Batch:
+        """Take the rows of one batch; `row_B` is int64."""
+        return Batch(
+            cell_B=self._cell_N[row_B].long(),
+            drug_BK=self._drug_NK[row_B].long(),
+            dose_BK=None if self._dose_NK is None else self._dose_NK[row_B],
+            response_B=self._response_N[row_B],
+            weight_B=None if self._weight_N is None else self._weight_N[row_B],
+        )
+
+
+class OrderedBatches:
+    """All rows of a part once, in their order; for validation and test.
+
+    Args:
+        columns: The measurements.
+        rows: Which of them, int64.
+        batch_size: Rows of a batch; the last one may be smaller.
+    """
+
+    def __init__(self, columns: Columns, rows: npt.NDArray[np.int64], batch_size: int) -> None:
+        self._columns = columns
+        # int32 holds any row number up to 2 * 10^9 in half the memory.
+        self._rows = torch.from_numpy(rows.astype(np.int32))
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self._rows) // self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for start in range(0, len(self._rows), self._batch_size):
+            yield self._columns.gather(self._rows[start : start + self._batch_size].long())
+
+
+class ShuffledBatches(OrderedBatches):
+    """All training rows once an epoch, in an order drawn from (seed, epoch).
+
+    It resumes in the middle of an epoch: Lightning keeps `state_dict` in checkpoints and sets the
+    epoch through `sampler`. A last batch that is not full is used too.
+
+    Args:
+        columns: The measurements.
+        rows: The training rows, int64.
+        batch_size: Rows of a step.
+        seed: The run's seed; equal on all ranks of a trainer group.
+    """
+
+    def __init__(
+        self, columns: Columns, rows: npt.NDArray[np.int64], batch_size: int, seed: int
+    ) -> None:
+        super().__init__(columns, rows, batch_size)
+        self._seed = seed
+        self._epoch = 0
+        self._position = 0
+
+    @property
+    def sampler(self) -> "ShuffledBatches":
+        """What Lightning calls `set_epoch` of."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration takes."""
+        self._epoch = epoch
+
+    def order(self, epoch: int) -> Tensor:
+        """Draw the order of an epoch: a permutation of the training rows, int32."""
+        draw = np.random.default_rng([self._seed, epoch])
+        return self._rows[torch.from_numpy(draw.permutation(len(self._rows)))]
+
+    def __iter__(self) -> Iterator[Batch]:
+        # Runs at the first `next`, after Lightning has set epoch and position.
+        order = self.order(self._epoch)
+        for index in range(self._position, len(self)):
+            self._position = index + 1
+            start = index * self._batch_size
+            yield self._columns.gather(order[start : start + self._batch_size].long())
+        self._position = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the position in the epoch; 0 after its last batch."""
+        return {"position": self._position % len(self)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on at a position in the epoch."""
+        self._position = int(state["position"])

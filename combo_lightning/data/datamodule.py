@@ -1,0 +1,119 @@
+"""From a data set on disk to the batches of each part."""
+
+import logging
+from pathlib import Path
+
+import lightning.pytorch as pl
+
+from combo_lightning.data.batches import Columns, OrderedBatches, ShuffledBatches
+from combo_lightning.data.catalog import Catalog
+from combo_lightning.data.dataset import ScreenDataset, read_dataset
+from combo_lightning.data.splits import Split, SplitConfig, draw_split
+from combo_lightning.data.transforms import TransformConfig
+from combo_lightning.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+class ComboDataModule(pl.LightningDataModule):
+    """Cell line - drug combinations of one data set, split, transformed and batched.
+
+    Args:
+        path: The data set's directory, as ``combo-lightning prepare`` or ``simulate`` made it.
+        split: How rows are told apart into training, validation and test.
+        transform: What is done to features and responses.
+        batch_size: Rows of a training step.
+        eval_batch_size: Rows of a validation, test or prediction step; no effect on results.
+        seed: Seed of the split and of the training order; the run's ``seed_everything``.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        split: SplitConfig | None = None,
+        transform: TransformConfig | None = None,
+        batch_size: int = 256,
+        eval_batch_size: int = 8192,
+        seed: int = 1,
+    ) -> None:
+        super().__init__()
+        for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if value < 1:
+                raise InputError(f"data.{name} is {value}; it must be 1 or more")
+        self.path = Path(path)
+        self.split_config = split or SplitConfig()
+        self.transform_config = transform or TransformConfig()
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.seed = seed
+        self._dataset: ScreenDataset | None = None
+        self._split: Split | None = None
+        self._catalog: Catalog | None = None
+        self._columns: Columns | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the data set, draw the split and fit the transforms on the training rows.
+
+        Equal arguments give equal results, so `test` finds the parts that `fit` drew.
+        """
+        if self._columns is not None:
+            return
+        self._dataset = read_dataset(self.path)
+        self._split = draw_split(self._dataset, self.split_config, self.seed)
+        self._catalog = Catalog.fit(self._dataset, self._split, self.transform_config)
+        self._columns = Columns(self._dataset.responses, self._catalog)
+        logger.info(
+            "%s: %d training, %d validation, %d test rows (%s split)",
+            self.path,
+            len(self._split.train_rows),
+            len(self._split.validation_rows),
+            len(self._split.test_rows),
+            self.split_config.kind,
+        )
+
+    @property
+    def dataset(self) -> ScreenDataset:
+        """The data set; after `setup`."""
+        assert self._dataset is not None, "setup has not run"
+        return self._dataset
+
+    @property
+    def split(self) -> Split:
+        """The parts; after `setup`."""
+        assert self._split is not None, "setup has not run"
+        return self._split
+
+    @property
+    def catalog(self) -> Catalog:
+        """What the model must know of the data; after `setup`."""
+        assert self._catalog is not None, "setup has not run"
+        return self._catalog
+
+    def train_dataloader(self) -> ShuffledBatches:
+        """Give the training batches, in a new order each epoch."""
+        return ShuffledBatches(
+            self._loaded_columns, self.split.train_rows, self.batch_size, self.seed
+        )
+
+    def val_dataloader(self) -> OrderedBatches | list[OrderedBatches]:
+        """Give the validation batches, in the data set's order; none without such rows."""
+        rows = self.split.validation_rows
+        if not len(rows):
+            return []
+        return OrderedBatches(self._loaded_columns, rows, self.eval_batch_size)
+
+    def test_dataloader(self) -> OrderedBatches:
+        """Give the test batches, in the data set's order.
+
+        Raises:
+            InputError: If there are no test rows.
+        """
+        rows = self.split.test_rows
+        if not len(rows):
+            raise InputError("there are no test rows; set data.split.test_fraction above 0")
+        return OrderedBatches(self._loaded_columns, rows, self.eval_batch_size)
+
+    @property
+    def _loaded_columns(self) -> Columns:
+        assert self._columns is not None, "setup has not run"
+        return self._columns

@@ -1,0 +1,241 @@
+"""The Combo network: two encoders, a join and a growth prediction head.
+
+Shapes: B rows of a batch, K drug slots, E entities of a table, C and D widths of the embeddings,
+P order of the slots.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from combo_lightning.model.config import NetworkConfig
+from combo_lightning.model.encoder import Encoder, EntityTable
+from combo_lightning.model.join import Join
+from combo_lightning.model.layers import SeededDropout, build_activation
+
+
+@dataclass(frozen=True)
+class InputSizes:
+    """What the data decide about the network's shape.
+
+    Args:
+        cell_features: Width of a cell line's features.
+        drug_features: Width of a drug's features.
+        num_cells: Cell lines known to training: rows of the learned tables.
+        num_drugs: Drugs known to training.
+        num_slots: K, the most drugs that a row combines.
+        has_dose: Whether each row carries a dose for each drug.
+    """
+
+    cell_features: int
+    drug_features: int
+    num_cells: int
+    num_drugs: int
+    num_slots: int
+    has_dose: bool = False
+
+
+class Encoded(NamedTuple):
+    """All entities of two tables, encoded and projected for the join; made once, used by any row.
+
+    Args:
+        cell_EX: Cell lines.
+        drug_KEX: Drugs, for each slot they may stand in.
+        cell_id_E: Row of each cell line in the learned tables; -1: unknown.
+        drug_id_E: Row of each drug in the learned tables; -1: unknown.
+    """
+
+    cell_EX: Tensor
+    drug_KEX: list[Tensor]
+    cell_id_E: Tensor
+    drug_id_E: Tensor
+
+
+class ComboModel(nn.Module):
+    """Response of cell line c to drugs d_1..d_K: head(join(cell_encoder(c), drug_encoder(d_k))).
+
+    The published network (NCI/DOE Pilot 1 "Combo", also in LBANN) has encoders of 3 x 1000, joins
+    by concatenation and has a head of 3 x 1000. Cell lines and drugs are encoded once a batch,
+    not once a row; the head's first layer is cut by its inputs and runs once an entity too.
+
+    Args:
+        config: Widths, dropout, join, product terms.
+        sizes: Widths of the inputs, entities, slots.
+
+    Source:
+        Xia et al. 2018, doi:10.1186/s12859-018-2509-3; CANDLE ``Pilot1/Combo``.
+    """
+
+    def __init__(self, config: NetworkConfig, sizes: InputSizes) -> None:
+        super().__init__()
+        self.config = config
+        self.sizes = sizes
+        self.cell_encoder = Encoder(config.cell_encoder, sizes.cell_features, sizes.num_cells)
+        self.drug_encoder = Encoder(config.drug_encoder, sizes.drug_features, sizes.num_drugs)
+        self.join = Join(
+            config, sizes.num_slots, sizes.num_cells, sizes.num_drugs, has_dose=sizes.has_dose
+        )
+        head = config.head
+        self.activation = build_activation(head.activation)
+        self.dropout = SeededDropout(head.dropout)
+        self.head = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise([*head.widths, 1]))
+
+    def forward(
+        self,
+        cells: EntityTable,
+        drugs: EntityTable,
+        cell_B: Tensor,
+        drug_BK: Tensor,
+        dose_BK: Tensor | None = None,
+    ) -> Tensor:
+        """Predict the standardised response of each row.
+
+        Args:
+            cells: The cell lines that `cell_B` points to.
+            drugs: The drugs that `drug_BK` points to.
+            cell_B: Cell line of each row, int64.
+            drug_BK: Drugs of each row, int64; -1: empty slot.
+            dose_BK: Standardised log10 molar doses; any finite number in an empty slot.
+                None: no doses.
+
+        Returns:
+            Standardised response, ``[B]``.
+        """
+        if self.training and self._masks_by_row:
+            return self._forward_per_sample(cells, drugs, cell_B, drug_BK, dose_BK)
+        cells, cell_B = _used(cells, cell_B)
+        drugs, drug_BK = _used(drugs, drug_BK)
+        return self.respond(self.encode(cells, drugs), cell_B, drug_BK, dose_BK)
+
+    @property
+    def _masks_by_row(self) -> bool:
+        config = self.config
+        dropped = max(config.cell_encoder.dropout, config.drug_encoder.dropout) > 0
+        return config.dropout_mode == "per_sample" and dropped
+
+    def encode(self, cells: EntityTable, drugs: EntityTable) -> Encoded:
+        """Encode every entity of both tables, once, for use by `respond`.
+
+        Args:
+            cells: Cell lines.
+            drugs: Drugs.
+
+        Returns:
+            The encoded tables.
+        """
+        cell_EC = self.cell_encoder.encode_entities(cells)
+        drug_ED = self.drug_encoder.encode_entities(drugs)
+        return Encoded(
+            cell_EX=self.join.project_cells(cell_EC),
+            drug_KEX=self.join.project_drugs([drug_ED] * self.sizes.num_slots),
+            cell_id_E=cells.id_E,
+            drug_id_E=drugs.id_E,
+        )
+
+    def respond(
+        self, encoded: Encoded, cell_B: Tensor, drug_BK: Tensor, dose_BK: Tensor | None = None
+    ) -> Tensor:
+        """Predict rows from entities that are encoded already; arguments as in `forward`."""
+        slot_BK = drug_BK.clamp(min=0)
+        present_BK = drug_BK >= 0
+        z, straight = self.join(
+            encoded.cell_EX.index_select(0, cell_B),
+            [x.index_select(0, slot_BK[:, k]) for k, x in enumerate(encoded.drug_KEX)],
+            present_BK,
+            dose_BK,
+            encoded.cell_id_E[cell_B],
+            torch.where(present_BK, encoded.drug_id_E[slot_BK], -1),
+        )
+        return self._head(z, straight)
+
+    def respond_in_orders(
+        self,
+        encoded: Encoded,
+        cell_B: Tensor,
+        drug_BK: Tensor,
+        dose_BK: Tensor | None,
+        orders: Sequence[Sequence[int]],
+    ) -> Tensor:
+        """Predict rows with their drugs (and doses) in several orders.
+
+        Args:
+            encoded: The encoded tables.
+            cell_B: Cell line of each row.
+            drug_BK: Drugs of each row.
+            dose_BK: Their doses, or None.
+            orders: P permutations of the slots.
+
+        Returns:
+            Standardised responses, ``[B, P]``.
+        """
+        columns = []
+        for order in orders:
+            dose = None if dose_BK is None else dose_BK[:, list(order)]
+            columns.append(self.respond(encoded, cell_B, drug_BK[:, list(order)], dose))
+        return torch.stack(columns, dim=1)
+
+    def _forward_per_sample(
+        self,
+        cells: EntityTable,
+        drugs: EntityTable,
+        cell_B: Tensor,
+        drug_BK: Tensor,
+        dose_BK: Tensor | None,
+    ) -> Tensor:
+        """Predict with a dropout mask a row in the encoders, as the published network does.
+
+        Masks are drawn in this order: the cell encoder's layers, ``[B, width]``; the drug
+        encoder's, slot after slot, ``[K B, width]``; the head's, ``[B, width]``.
+        """
+        present_BK = drug_BK >= 0
+        slot_KB = drug_BK.clamp(min=0).T.reshape(-1)
+        cell_BC = self.cell_encoder.encode_rows(cells, cell_B)
+        drug_KBD = self.drug_encoder.encode_rows(drugs, slot_KB)
+        z, straight = self.join(
+            self.join.project_cells(cell_BC),
+            self.join.project_drugs(list(drug_KBD.chunk(self.sizes.num_slots))),
+            present_BK,
+            dose_BK,
+            cells.id_E[cell_B],
+            torch.where(present_BK, drugs.id_E[drug_BK.clamp(min=0)], -1),
+        )
+        return self._head(z, straight)
+
+    def _head(self, z_BH: Tensor, straight_B: Tensor | None) -> Tensor:
+        h = self.dropout(self.activation(z_BH))
+        for layer in self.head[:-1]:
+            h = self.dropout(self.activation(layer(h)))
+        response_B: Tensor = self.head[-1](h).squeeze(1)
+        return response_B if straight_B is None else response_B + straight_B
+
+    def forget(self, cell_seen: Tensor, drug_seen: Tensor, table_seen_KDC: Tensor) -> None:
+        """Zero what is learned by identity for entities that training never sees.
+
+        An entity, or a cell of the drug x line table, that no training row points to gets no
+        gradient; from zero it stays zero, and adds exactly nothing to a prediction.
+
+        Args:
+            cell_seen: Whether training rows hold each known cell line, bool.
+            drug_seen: Whether training rows hold each known drug, bool.
+            table_seen_KDC: Whether training rows hold a drug in a slot in a line, bool.
+        """
+        self.cell_encoder.forget(cell_seen)
+        self.drug_encoder.forget(drug_seen)
+        if self.join.table is not None:
+            self.join.table.forget(table_seen_KDC)
+
+
+def _used(table: EntityTable, index: Tensor) -> tuple[EntityTable, Tensor]:
+    """Cut a table to the entities of a batch, where it is larger than the batch's slots.
+
+    A smaller table is taken whole, which keeps the shapes the same from batch to batch.
+    """
+    if len(table.id_E) <= index.numel():
+        return table, index
+    present = index >= 0
+    used, inverse = torch.unique(index.clamp(min=0), return_inverse=True)
+    return table.select(used), torch.where(present, inverse, -1)

@@ -1,0 +1,124 @@
+"""From an entity's features to its embedding.
+
+Shapes: E entities, F features, W width of the embedding, R rows of a batch.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from combo_lightning.model.config import EncoderConfig
+from combo_lightning.model.layers import SeededDropout, build_activation
+
+
+class EntityTable(NamedTuple):
+    """All cell lines, or all drugs, that a batch may point to.
+
+    Args:
+        features_EF: Transformed features, float, finite.
+        id_E: Row of each entity in the learned tables (id embedding, U), int64; -1: unknown to
+            training.
+    """
+
+    features_EF: Tensor
+    id_E: Tensor
+
+    def select(self, index_E: Tensor) -> "EntityTable":
+        """Give the table of some of the entities."""
+        return EntityTable(self.features_EF[index_E], self.id_E[index_E])
+
+
+class Encoder(nn.Module):
+    """Fully connected layers; LBANN calls it a track, CANDLE a feature model.
+
+    h_0 = x;  h_i = dropout(act(norm(W_i h_(i-1) + b_i)));  the identity embedding e, where there
+    is one, enters the last layer as W_n h_(n-1) + b_n + A e.
+
+    Args:
+        config: Widths, dropout, activation, normalisation, identity embedding.
+        num_features: F, the width of the input.
+        num_known: Entities with an identity embedding.
+    """
+
+    def __init__(self, config: EncoderConfig, num_features: int, num_known: int) -> None:
+        super().__init__()
+        sizes = [num_features, *config.widths]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        last = len(config.widths) - 1
+        normed = {"none": (), "output": (last,), "every": range(last + 1)}[config.normalization]
+        self.norms = nn.ModuleList(
+            nn.LayerNorm(width) if i in normed else nn.Identity()
+            for i, width in enumerate(config.widths)
+        )
+        self.activation = build_activation(config.activation)
+        self.dropout = SeededDropout(config.dropout)
+        self.id_embedding: nn.Embedding | None = None
+        self.id_projection: nn.Linear | None = None
+        if config.id_embedding:
+            self.id_embedding = nn.Embedding(num_known, config.id_embedding)
+            self.id_projection = nn.Linear(config.id_embedding, sizes[-1], bias=False)
+
+    def encode_entities(self, table: EntityTable) -> Tensor:
+        """Encode each entity once.
+
+        Args:
+            table: The entities.
+
+        Returns:
+            Embeddings, ``[E, W]``. While training, one dropout mask an entity.
+        """
+        h = self.dropout(self._first(table))
+        return self._rest(h, table.id_E)
+
+    def encode_rows(self, table: EntityTable, index_R: Tensor) -> Tensor:
+        """Encode one entity a row, with a dropout mask of its own for each row.
+
+        What stands before the first dropout runs once an entity; the rest runs once a row.
+
+        Args:
+            table: The entities.
+            index_R: Entity of each row, int64.
+
+        Returns:
+            Embeddings, ``[R, W]``.
+        """
+        h = self.dropout(self._first(table).index_select(0, index_R))
+        return self._rest(h, table.id_E[index_R])
+
+    def forget(self, seen: Tensor) -> None:
+        """Zero the identity embeddings of entities that training never sees.
+
+        Their gradients and so their updates are zero: they stay exactly zero.
+
+        Args:
+            seen: Whether training sees each known entity, bool.
+        """
+        if self.id_embedding is not None:
+            with torch.no_grad():
+                self.id_embedding.weight[~seen] = 0
+
+    def _first(self, table: EntityTable) -> Tensor:
+        """Run the first layer up to its activation, which the dropout follows."""
+        z = self.layers[0](table.features_EF)
+        if len(self.layers) == 1:
+            z = self._add_identity(z, table.id_E)
+        h: Tensor = self.activation(self.norms[0](z))
+        return h
+
+    def _rest(self, h: Tensor, id_R: Tensor) -> Tensor:
+        for i in range(1, len(self.layers)):
+            z = self.layers[i](h)
+            if i == len(self.layers) - 1:
+                z = self._add_identity(z, id_R)
+            h = self.dropout(self.activation(self.norms[i](z)))
+        return h
+
+    def _add_identity(self, z: Tensor, id_R: Tensor) -> Tensor:
+        if self.id_embedding is None or self.id_projection is None:
+            return z
+        known_R1 = (id_R >= 0).unsqueeze(1)
+        identity = self.id_embedding(id_R.clamp(min=0)) * known_R1
+        projected: Tensor = self.id_projection(identity)
+        return z + projected

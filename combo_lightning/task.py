@@ -1,0 +1,333 @@
+"""Training, validation and test of the Combo network: loss, optimizer, scores, checkpoint content.
+
+Shapes: B rows of a batch, K drug slots, P orders of the slots.
+"""
+
+import logging
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from combo_lightning.checkpoint import pack_content, unpack_content
+from combo_lightning.data.batches import Batch
+from combo_lightning.data.catalog import Catalog
+from combo_lightning.data.dataset import ScreenDataset
+from combo_lightning.data.orders import RecordedOrders, permutations
+from combo_lightning.errors import InputError
+from combo_lightning.evaluation.metric import ResponseScores
+from combo_lightning.model import ComboModel, EntityTable, InputSizes, NetworkConfig
+from combo_lightning.model.layers import set_dropout_generator
+
+logger = logging.getLogger(__name__)
+
+SYMMETRIC = "model, symmetric (mean of both orders)"
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """The optimizer and its schedule; the defaults are the published ones.
+
+    Args:
+        name: "adam" (weight decay is an L2 term) or "adamw" (decoupled).
+        learning_rate: Peak learning rate.
+        betas: Decay of the two moments.
+        weight_decay: Weight decay of all weights but the drug x line table's.
+        table_weight_decay: Weight decay of the drug x line table, which decides its use.
+        schedule: "constant", or "warmup_cosine": linear from 1/20 of the peak, then a cosine down
+            to 1/1000 of it, over all steps of the fit.
+        warmup_fraction: Share of all steps that the warm-up takes.
+    """
+
+    name: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = 1e-3
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    weight_decay: float = 0.0
+    table_weight_decay: float = 0.0
+    schedule: Literal["constant", "warmup_cosine"] = "constant"
+    warmup_fraction: float = 0.15
+
+
+class ComboTask(pl.LightningModule):
+    """The LightningModule around `ComboModel`.
+
+    Args:
+        network: The network's configuration.
+        optimizer: Optimizer and schedule.
+        loss: "mse" (published) or "huber", of the standardised response, weighted by row.
+        huber_delta: Where Huber's loss turns linear, in standard deviations of the response.
+        seed: Seed of the initial weights and dropout masks; the run's ``seed_everything``.
+    """
+
+    def __init__(
+        self,
+        network: NetworkConfig | None = None,
+        optimizer: OptimizerConfig | None = None,
+        loss: Literal["mse", "huber"] = "mse",
+        huber_delta: float = 1.0,
+        seed: int = 1,
+    ) -> None:
+        super().__init__()
+        self.network_config = network or NetworkConfig()
+        self.optimizer_config = optimizer or OptimizerConfig()
+        self.huber_delta = huber_delta if loss == "huber" else None
+        self.seed = seed
+        self.network: ComboModel | None = None
+        self._catalog: Catalog | None = None
+        self._generator: torch.Generator | None = None
+        self.val_scores = ResponseScores()
+        self.test_scores = ResponseScores()
+        self.test_predictions: dict[str, list[Tensor]] = {}
+
+    @property
+    def catalog(self) -> Catalog:
+        """What the model knows of the data; after `configure_model`."""
+        assert self._catalog is not None, "configure_model has not run"
+        return self._catalog
+
+    def configure_model(self) -> None:
+        """Build the network for the data module's data; the same seed gives the same weights."""
+        if self.network is not None:
+            return
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        self._catalog = data.catalog
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            self.network = build_network(self.network_config, data.catalog)
+        self.network.forget(*seen_in_training(data.dataset, data.split.train_rows))
+        for name, entities in (("cell", data.catalog.cells), ("drug", data.catalog.drugs)):
+            # Not persistent: the checkpoint holds them once, with their names, and neither DDP
+            # nor a tournament ever sends them.
+            features = torch.from_numpy(entities.features_EG)
+            self.register_buffer(f"{name}_features", features, persistent=False)
+            self.register_buffer(f"{name}_id", torch.arange(len(features)), persistent=False)
+
+    def tables(self) -> tuple[EntityTable, EntityTable]:
+        """Give the known cell lines and drugs, on the module's device."""
+        cells = EntityTable(self.cell_features, self.cell_id)  # type: ignore[arg-type]
+        drugs = EntityTable(self.drug_features, self.drug_id)  # type: ignore[arg-type]
+        return cells, drugs
+
+    def _built(self) -> ComboModel:
+        assert self.network is not None, "configure_model has not run"
+        return self.network
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Predict the standardised response of each row with its drugs as they stand, ``[B]``."""
+        prediction: Tensor = self._built()(
+            *self.tables(), batch.cell_B, batch.drug_BK, batch.dose_BK
+        )
+        return prediction
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Compute the weighted mean loss of a batch."""
+        self._seed_dropout()
+        error = self(batch) - batch.response_B
+        if self.huber_delta is None:
+            loss_B = error.square()
+        else:
+            loss_B = nn.functional.huber_loss(
+                error, torch.zeros_like(error), reduction="none", delta=self.huber_delta
+            )
+        if batch.weight_B is None:
+            loss = loss_B.mean()
+        else:
+            loss = (loss_B * batch.weight_B).sum() / batch.weight_B.sum()
+        self.log("train_loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(error))
+        return loss
+
+    def _seed_dropout(self) -> None:
+        """Let this step's dropout depend on (seed, step, rank) alone, so that runs can resume."""
+        if self._generator is None:
+            self._generator = torch.Generator(device=self.device)
+            set_dropout_generator(self._built(), self._generator)
+        sequence = np.random.SeedSequence([self.seed, self.global_step, self.global_rank])
+        self._generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+    def predict_orders(self, batch: Batch) -> dict[str, Tensor]:
+        """Predict as the model is used: each row in the order that training recorded.
+
+        Args:
+            batch: The rows.
+
+        Returns:
+            Standardised responses ``[B]``: "model", and where the model tells slots apart also
+            the mean over all orders under `SYMMETRIC`.
+        """
+        network = self._built()
+        if self.network_config.join != "slots":
+            return {"model": self(batch)}
+        encoded = network.encode(*self.tables())
+        orders_BP = network.respond_in_orders(
+            encoded,
+            batch.cell_B,
+            batch.drug_BK,
+            batch.dose_BK,
+            permutations(self.catalog.num_slots),
+        )
+        drug_BK = batch.drug_BK.cpu().numpy()
+        recorded = self.catalog.orders
+        unordered = RecordedOrders.from_rows(drug_BK[:0], len(self.catalog.drugs.ids))
+        result = {}
+        for name, orders in (("model", recorded), (SYMMETRIC, unordered)):
+            weight_BP = torch.from_numpy(orders.weights(drug_BK)).to(orders_BP)
+            result[name] = (orders_BP * weight_BP).sum(dim=1)
+        return result
+
+    def _in_unit(self, standardised: Tensor) -> Tensor:
+        scale = self.catalog.response_scale
+        return standardised.double() * scale.scale + scale.mean
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect one batch's predictions for the validation scores."""
+        prediction = self.predict_orders(batch)["model"]
+        self.val_scores.update(
+            self._in_unit(prediction), self._in_unit(batch.response_B), batch.weight_B
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val_mse`` and the other scores, in the response's unit."""
+        self._log_scores("val", self.val_scores)
+
+    def on_test_start(self) -> None:
+        """Start with no predictions."""
+        self.test_predictions = {}
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect one batch's predictions for the test scores."""
+        for name, prediction in self.predict_orders(batch).items():
+            self.test_predictions.setdefault(name, []).append(self._in_unit(prediction).cpu())
+        self.test_scores.update(
+            self.test_predictions["model"][-1].to(self.device),
+            self._in_unit(batch.response_B),
+            batch.weight_B,
+        )
+
+    def on_test_epoch_end(self) -> None:
+        """Log ``test_mse`` and the other scores, in the response's unit."""
+        self._log_scores("test", self.test_scores)
+
+    def _log_scores(self, part: str, scores: ResponseScores) -> None:
+        values = {f"{part}_{name}": value for name, value in scores.compute().items()}
+        scores.reset()
+        shown = f"{part}_r2"
+        self.log(shown, values.pop(shown), prog_bar=True)
+        self.log_dict(values)
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer, with the drug x line table in a group of its own."""
+        config = self.optimizer_config
+        table = [p for n, p in self.named_parameters() if n.endswith("join.table.weight")]
+        in_table = {id(p) for p in table}
+        rest = [p for p in self.parameters() if id(p) not in in_table]
+        groups: list[dict[str, Any]] = [{"params": rest, "weight_decay": config.weight_decay}]
+        if table:
+            groups.append({"params": table, "weight_decay": config.table_weight_decay})
+        kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
+        beta_1, beta_2 = config.betas
+        optimizer = kind(groups, lr=config.learning_rate, betas=(beta_1, beta_2), fused=True)
+        if config.schedule == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: warmup_cosine(step, steps, config.warmup_fraction)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what prediction needs beside the weights."""
+        checkpoint["combo_lightning"] = pack_content(self.network_config, self.catalog)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of other data or of another network.
+
+        Raises:
+            InputError: If the checkpoint does not fit this data set, split or configuration.
+        """
+        network, catalog = unpack_content(checkpoint, "the checkpoint")
+        mine = self.catalog
+        found = {
+            "response": (catalog.response.name, mine.response.name),
+            "data set": (catalog.data_fingerprint[:12], mine.data_fingerprint[:12]),
+            "training rows (data.split, seed)": (
+                catalog.train_fingerprint[:12],
+                mine.train_fingerprint[:12],
+            ),
+            "network (model.network)": (network, self.network_config),
+        }
+        for what, (theirs, ours) in found.items():
+            if theirs != ours:
+                raise InputError(
+                    f"the checkpoint does not fit: its {what} is {theirs}, this run's is {ours}; "
+                    "use the config.yaml of the checkpoint's own run folder, or "
+                    "'combo-lightning predict' for other data"
+                )
+
+
+def build_network(config: NetworkConfig, catalog: Catalog) -> ComboModel:
+    """Build the network for the entities and slots of a catalog.
+
+    Raises:
+        InputError: If the configuration does not fit the data.
+    """
+    sizes = InputSizes(
+        cell_features=catalog.cells.features_EG.shape[1],
+        drug_features=catalog.drugs.features_EG.shape[1],
+        num_cells=len(catalog.cells.ids),
+        num_drugs=len(catalog.drugs.ids),
+        num_slots=catalog.num_slots,
+        has_dose=catalog.response.per_dose,
+    )
+    try:
+        return ComboModel(config, sizes)
+    except ValueError as error:
+        raise InputError(f"model.network does not fit the data: {error}") from error
+
+
+def seen_in_training(
+    dataset: ScreenDataset, train_rows: np.ndarray[Any, Any]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Tell which cell lines, drugs and (slot, drug, line) cells the training rows hold.
+
+    Args:
+        dataset: The data set.
+        train_rows: Its training rows.
+
+    Returns:
+        Bool tensors ``[lines]``, ``[drugs]`` and ``[K, drugs, lines]``.
+    """
+    cell_N = dataset.responses.cell_N[train_rows]
+    drug_NK = dataset.responses.drug_NK[train_rows]
+    num_slots = drug_NK.shape[1]
+    table = np.zeros((num_slots, len(dataset.drugs), len(dataset.cells)), dtype=bool)
+    for k in range(num_slots):
+        present = drug_NK[:, k] >= 0
+        table[k, drug_NK[present, k], cell_N[present]] = True
+    return (
+        torch.from_numpy(table.any(axis=(0, 1))),
+        torch.from_numpy(table.any(axis=(0, 2))),
+        torch.from_numpy(table),
+    )
+
+
+def warmup_cosine(step: int, steps: int, warmup_fraction: float) -> float:
+    """Give the share of the peak learning rate at a step.
+
+    Args:
+        step: Optimizer step, from 0.
+        steps: All steps of the fit.
+        warmup_fraction: Share of them that rises linearly from 1/20 to 1; the rest falls along a
+            cosine to 1/1000.
+    """
+    warmup = max(1.0, warmup_fraction * steps)
+    if step < warmup:
+        return 0.05 + 0.95 * step / warmup
+    done = min(1.0, (step - warmup) / max(1.0, steps - warmup))
+    return 0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * done))
