@@ -176,7 +176,9 @@ class DatasetWriter:
             InputError: If a response, weight or dose is not finite, a weight is negative, a row
                 has no drug, or a dose is missing or stands without its drug.
         """
-        table = pa.Table.from_pandas(rows, preserve_index=False) if _is_frame(rows) else rows
+        if isinstance(rows, pd.DataFrame):
+            rows = pa.Table.from_pandas(rows, preserve_index=False)
+        table: Any = rows
         count = len(table)
         columns = []
         for field in self._schema:
@@ -284,10 +286,6 @@ class DatasetWriter:
             shutil.rmtree(self._out)
         os.replace(self._aside, self._out)
         return self._out
-
-
-def _is_frame(rows: pd.DataFrame | pa.Table) -> bool:
-    return isinstance(rows, pd.DataFrame)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -90,8 +90,11 @@ class FittedBlock:
 
     def _scaled(self, values_EF: FloatArray) -> FloatArray:
         raw = values_EF[:, self.kept]
-        x: FloatArray = (np.where(np.isnan(raw), self.mean, raw) - self.mean) / self.scale
-        return x if self.clip is None else np.clip(x, -self.clip, self.clip)
+        filled = np.where(np.isnan(raw), self.mean, raw)
+        x: FloatArray = ((filled - self.mean) / self.scale).astype(np.float32, copy=False)
+        if self.clip is not None:
+            np.clip(x, -self.clip, self.clip, out=x)
+        return x
 
     def to_plain(self) -> dict[str, Any]:
         """Give the transform as plain values and arrays, for a checkpoint."""

@@ -1,0 +1,137 @@
+"""``combo-lightning fit | validate | test``: Lightning's command line around ours."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from jsonargparse import Namespace
+from jsonargparse.typing import NonNegativeInt
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from combo_lightning.data.datamodule import ComboDataModule
+from combo_lightning.errors import InputError
+from combo_lightning.runs.checkpointing import LAST, AtomicCheckpointIO, LastCheckpoint
+from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir, read_record, write_aside
+from combo_lightning.runs.metrics_csv import MetricsCsv
+from combo_lightning.runs.test_comparison import TestComparison
+from combo_lightning.task import ComboTask
+
+logger = logging.getLogger(__name__)
+
+
+class ComboCLI(LightningCLI):
+    """LightningCLI with run folders, exact resuming and the test beside baselines."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Give the commands and the arguments of Lightning's methods that are not options."""
+        skip = {"model", "datamodule", "weights_only"}
+        return {
+            "fit": skip | {"train_dataloaders", "val_dataloaders", "ckpt_path"},
+            "validate": skip | {"dataloaders", "verbose"},
+            "test": skip | {"dataloaders", "verbose"},
+        }
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the one seed."""
+        parser.add_argument(
+            "--seed_everything",
+            type=NonNegativeInt,
+            default=1,
+            help="The run's one seed: split, initial weights, training order, dropout.",
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the run folder and hand the seed to data and model."""
+        parser.add_argument(
+            "--run_dir",
+            type=str | None,
+            default=None,
+            help="The run folder to make; null: runs/DATA-TIME. Ignored by validate and test.",
+        )
+        parser.add_argument(
+            "--resume",
+            type=str | None,
+            default=None,
+            help="A run folder whose fit goes on where it stopped (fit only).",
+        )
+        parser.add_argument(
+            "--save_every_n_train_steps",
+            type=NonNegativeInt,
+            default=1000,
+            help="Steps between saves of last.ckpt within an epoch; 0: at each epoch's end only.",
+        )
+        parser.link_arguments("seed_everything", "data.seed")
+        parser.link_arguments("seed_everything", "model.seed")
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the configuration alone: Lightning would let a checkpoint override options."""
+
+    def before_instantiate_classes(self) -> None:
+        """Choose the folder that this command works in."""
+        config = self.config[self.subcommand]
+        if self.subcommand == "fit":
+            named = config.resume or config.run_dir
+            run_dir = Path(named) if named else new_run_dir(Path(config.data.path))
+            if not config.resume and (run_dir / CONFIG).exists():
+                raise InputError(
+                    f"{run_dir} holds a run already; go on with '--resume {run_dir}' or choose "
+                    "another --run_dir"
+                )
+        else:
+            if not config.ckpt_path:
+                raise InputError(
+                    f"{self.subcommand} needs --ckpt_path, such as RUN/checkpoints/best.ckpt"
+                )
+            run_dir = Path(config.ckpt_path).absolute().parent.parent
+        config.trainer.default_root_dir = str(run_dir)
+
+    def _instantiate_trainer(self, config: Namespace, callbacks: list[pl.Callback]) -> pl.Trainer:
+        plugins = config.get("plugins") or []
+        plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
+        config["plugins"] = [*plugins, AtomicCheckpointIO()]
+        # The best checkpoint comes before the last: what it has just decided is saved with it.
+        always: list[pl.Callback] = [RichProgressBar(leave=True), RunRecord(), MetricsCsv()]
+        always += [TestComparison(), *self._checkpoints(config)]
+        trainer = super()._instantiate_trainer(config, always)
+        assert isinstance(trainer, pl.Trainer)
+        return trainer
+
+    def _checkpoints(self, config: Namespace) -> list[pl.Callback]:
+        command = self.config[self.subcommand]
+        folder = str(Path(config.default_root_dir) / "checkpoints")
+        best = ModelCheckpoint(
+            dirpath=folder,
+            filename="best",
+            monitor="val_mse",
+            mode="min",
+            save_top_k=1,
+            enable_version_counter=False,
+            save_weights_only=False,
+        )
+        return [best, LastCheckpoint(command.save_every_n_train_steps)]
+
+    def before_fit(self) -> None:
+        """Write the configuration into the run folder, for `test` and `fit --resume`."""
+        parser = self._parser("fit")
+        config = self.config.fit.clone()
+        for key in ("config", "run_dir", "resume", "ckpt_path"):
+            config.pop(key, None)
+        run_dir = Path(self.trainer.default_root_dir)
+        write_aside(run_dir / CONFIG, parser.dump(config, skip_none=False, skip_validation=True))
+        logger.info("run folder: %s", run_dir)
+
+    def fit(self, model: ComboTask, datamodule: ComboDataModule) -> None:
+        """Train, from the run's last checkpoint where it is resumed."""
+        last = Path(self.trainer.default_root_dir) / "checkpoints" / LAST
+        resume = bool(self.config.fit.resume)
+        if resume and not last.exists():
+            logger.info("%s has no checkpoint yet: the fit starts again", last.parent.parent)
+        self.trainer.fit(
+            model, datamodule=datamodule, ckpt_path=str(last) if last.exists() and resume else None
+        )

@@ -1,0 +1,293 @@
+"""Which rows train, validate and test; what belongs together is never torn apart.
+
+Shapes: N measurements, K drug slots, G groups.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from combo_lightning.data.dataset import ScreenDataset
+from combo_lightning.data.identity import Codes, combine_codes, compound_of_drug, compound_sets
+from combo_lightning.data.schema import drug_columns
+from combo_lightning.data.split_file import read_parts
+from combo_lightning.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+PARTS = ("train", "validation", "test", "unused")
+TRAIN, VALIDATION, TEST, UNUSED = range(4)
+SplitKind = Literal[
+    "random",
+    "leave_pair_out",
+    "leave_cell_line_out",
+    "leave_drug_out",
+    "leave_tissue_out",
+    "file",
+]
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How rows are told apart into training, validation and test; see docs/splits.md.
+
+    Args:
+        kind: What no training row shares with a test row: a drug pair ("leave_pair_out"), a cell
+            line, a drug, a tissue; "random": a drug pair in a line; "file": as a file says.
+        test_fraction: Share of rows (random, leave_pair_out) or of lines, drugs, tissues.
+        validation_fraction: The same for validation.
+        num_folds: Cut everything into this many folds instead, `fold` being the test part; 0: no
+            folds.
+        fold: Which fold is tested, from 0.
+        file: With kind "file": CSV, TSV or Parquet with a column ``part``.
+    """
+
+    kind: SplitKind = "random"
+    test_fraction: float = 0.1
+    validation_fraction: float = 0.1
+    num_folds: int = 0
+    fold: int = 0
+    file: str | None = None
+
+    def check(self) -> None:
+        """Refuse fractions and folds that cannot be.
+
+        Raises:
+            InputError: With the option and what it may be.
+        """
+        for name in ("test_fraction", "validation_fraction"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise InputError(f"data.split.{name} is {value}; it must lie in [0, 1)")
+        if not self.num_folds and self.test_fraction + self.validation_fraction >= 1:
+            raise InputError(
+                f"data.split.test_fraction {self.test_fraction} and validation_fraction "
+                f"{self.validation_fraction} leave nothing to train on; make their sum less than 1"
+            )
+        if self.num_folds == 1 or self.num_folds < 0:
+            raise InputError(
+                f"data.split.num_folds is {self.num_folds}; it must be 0 (no folds) or 2 and more"
+            )
+        if self.num_folds and not 0 <= self.fold < self.num_folds:
+            raise InputError(
+                f"data.split.fold is {self.fold}; with {self.num_folds} folds it must be 0 to "
+                f"{self.num_folds - 1}"
+            )
+        if (self.kind == "file") != (self.file is not None):
+            raise InputError("data.split.kind 'file' and data.split.file go together")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The part of every row.
+
+    Args:
+        part_N: 0 training, 1 validation, 2 test, 3 unused; int8.
+        unseen_drugs_N: Distinct compounds of a row that no training row holds; int8.
+    """
+
+    part_N: npt.NDArray[np.int8]
+    unseen_drugs_N: npt.NDArray[np.int8]
+
+    @property
+    def train_rows(self) -> Codes:
+        """The training rows, in order."""
+        return np.flatnonzero(self.part_N == TRAIN)
+
+    @property
+    def validation_rows(self) -> Codes:
+        """The validation rows, in order."""
+        return np.flatnonzero(self.part_N == VALIDATION)
+
+    @property
+    def test_rows(self) -> Codes:
+        """The test rows, in order."""
+        return np.flatnonzero(self.part_N == TEST)
+
+
+def draw_split(dataset: ScreenDataset, config: SplitConfig, seed: int) -> Split:
+    """Draw the parts; equal arguments give equal parts on every machine.
+
+    Both orders of a pair, all replicates, all doses of a pair in a line, and drugs with the same
+    InChIKey always stay together.
+
+    Args:
+        dataset: The screen.
+        config: The rule.
+        seed: Seed of the draw.
+
+    Raises:
+        InputError: If the rule cannot be kept, or a part that was asked for is empty.
+    """
+    config.check()
+    compound_D = compound_of_drug(dataset)
+    if config.kind == "file":
+        part_N = read_parts(Path(str(config.file)), dataset, compound_D, PARTS)
+    elif config.kind == "leave_drug_out":
+        part_N = _parts_by_drug(dataset, config, compound_D, seed)
+    else:
+        part_N = _parts_by_group(dataset, config, compound_D, seed)
+    split = Split(part_N, _count_unseen(dataset, compound_D, part_N))
+    _check_parts(split, config)
+    return split
+
+
+def _groups(dataset: ScreenDataset, config: SplitConfig, compound_D: Codes) -> Codes:
+    """Number the groups that stay together; -1: rows that always train.
+
+    Raises:
+        InputError: If the data set lacks what the rule needs.
+    """
+    responses = dataset.responses
+    if config.kind == "leave_cell_line_out":
+        return responses.cell_N.astype(np.int64)
+    if config.kind == "leave_tissue_out":
+        tissues = dataset.cells.annotation("tissue")
+        used = np.unique(responses.cell_N)
+        missing = [dataset.cells.ids[i] for i in used if tissues[i] is None]
+        if missing:
+            raise InputError(
+                f"leave_tissue_out needs the tissue of every cell line; {len(missing)} have none: "
+                f"{', '.join(missing[:5])}"
+            )
+        codes = np.unique([str(t) for t in tissues], return_inverse=True)[1]
+        return codes[responses.cell_N].astype(np.int64)
+    sets = compound_sets(responses, compound_D)
+    if config.kind == "random":
+        return combine_codes([sets, responses.cell_N])
+    single = (responses.drug_NK >= 0).sum(axis=1) < 2
+    if single.all():
+        raise InputError(
+            "leave_pair_out needs rows of two drugs or more, and this data set has single drugs "
+            "only; use leave_drug_out"
+        )
+    return np.where(single, -1, sets)
+
+
+def _parts_by_group(
+    dataset: ScreenDataset, config: SplitConfig, compound_D: Codes, seed: int
+) -> npt.NDArray[np.int8]:
+    group_N = _groups(dataset, config, compound_D)
+    groups, code_N, count_G = np.unique(group_N, return_inverse=True, return_counts=True)
+    size_G = count_G.astype(np.float64)
+    if config.kind in ("leave_cell_line_out", "leave_tissue_out"):
+        size_G[:] = 1
+    part_G = np.zeros(len(groups), dtype=np.int8)
+    drawn = np.flatnonzero(groups >= 0)
+    part_G[drawn] = _assign(size_G[drawn], config, seed)
+    parts: npt.NDArray[np.int8] = part_G[code_N]
+    return parts
+
+
+def _parts_by_drug(
+    dataset: ScreenDataset, config: SplitConfig, compound_D: Codes, seed: int
+) -> npt.NDArray[np.int8]:
+    """Hold drugs out: a row is of the furthest part that any of its drugs is of."""
+    drug_NK = dataset.responses.drug_NK
+    used = np.unique(compound_D[drug_NK[drug_NK >= 0]])
+    part_D = np.zeros(len(compound_D), dtype=np.int8)
+    part_D[used] = _assign(np.ones(len(used)), config, seed)
+    parts: npt.NDArray[np.int8] = np.where(drug_NK >= 0, part_D[compound_D[drug_NK]], TRAIN).max(
+        axis=1
+    )
+    return parts
+
+
+def _assign(
+    size_G: npt.NDArray[np.float64], config: SplitConfig, seed: int
+) -> npt.NDArray[np.int8]:
+    """Draw the part of each group, so that the sizes come to the fractions asked for.
+
+    Raises:
+        InputError: If there are more folds than groups.
+    """
+    order = np.random.default_rng([seed, 1]).permutation(len(size_G))
+    before = np.cumsum(size_G[order]) - size_G[order]
+    total = size_G.sum()
+    part = np.full(len(size_G), TRAIN, dtype=np.int8)
+    if config.num_folds:
+        if config.num_folds > len(size_G):
+            raise InputError(
+                f"data.split.num_folds is {config.num_folds}, but there are only {len(size_G)} "
+                f"groups for kind '{config.kind}'; use fewer folds"
+            )
+        by_size = (before * config.num_folds / total).astype(np.int64)
+        by_count = np.arange(len(order)) * config.num_folds // len(order)
+        # Where groups are few and uneven, a fold by size could stay empty.
+        folds = by_size if len(np.unique(by_size)) == config.num_folds else by_count
+        tested = folds == config.fold
+    else:
+        tested = before < config.test_fraction * total
+    part[order[tested]] = TEST
+    rest = order[~tested]
+    before = np.cumsum(size_G[rest]) - size_G[rest]
+    part[rest[before < config.validation_fraction * total]] = VALIDATION
+    return part
+
+
+def _count_unseen(
+    dataset: ScreenDataset, compound_D: Codes, part_N: npt.NDArray[np.int8]
+) -> npt.NDArray[np.int8]:
+    drug_NK = dataset.responses.drug_NK
+    compound_NK = np.sort(np.where(drug_NK >= 0, compound_D[drug_NK], -1), axis=1)
+    train_NK = compound_NK[part_N == TRAIN]
+    unseen_D = np.ones(len(compound_D) + 1, dtype=bool)  # the last entry serves empty slots (-1)
+    unseen_D[-1] = False
+    unseen_D[train_NK[train_NK >= 0]] = False
+    new_NK = unseen_D[compound_NK]
+    new_NK[:, 1:] &= compound_NK[:, 1:] != compound_NK[:, :-1]
+    count: npt.NDArray[np.int8] = new_NK.sum(axis=1).astype(np.int8)
+    return count
+
+
+def _check_parts(split: Split, config: SplitConfig) -> None:
+    counts = np.bincount(split.part_N, minlength=len(PARTS))
+    wanted = {
+        TRAIN: True,
+        VALIDATION: config.kind != "file" and config.validation_fraction > 0,
+        TEST: config.kind != "file" and (config.num_folds > 0 or config.test_fraction > 0),
+    }
+    for part, needed in wanted.items():
+        if needed and not counts[part]:
+            raise InputError(
+                f"the {PARTS[part]} part of the '{config.kind}' split is empty (rows: "
+                + ", ".join(f"{name} {n}" for name, n in zip(PARTS, counts, strict=True))
+                + "); change data.split.test_fraction, validation_fraction or num_folds"
+            )
+
+
+def write_split(split: Split, dataset: ScreenDataset, path: Path) -> None:
+    """Write the part of every row as Parquet, aside and then renamed.
+
+    The file can be given back as ``data.split.file``.
+
+    Args:
+        split: The parts.
+        dataset: The screen, for the names.
+        path: The file.
+    """
+    responses = dataset.responses
+    columns = {"row": pa.array(np.arange(len(responses)))}
+    columns["cell_id"] = _names(responses.cell_N, dataset.cells.ids)
+    for k, name in enumerate(drug_columns(responses.num_slots)):
+        columns[name] = _names(responses.drug_NK[:, k], dataset.drugs.ids)
+    columns["part"] = _names(split.part_N, PARTS)
+    columns["unseen_drugs"] = pa.array(split.unseen_drugs_N)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.partial")
+    pq.write_table(pa.table(columns), aside, compression="zstd")
+    os.replace(aside, path)
+
+
+def _names(code_N: npt.NDArray[Any], names: Sequence[str]) -> pa.DictionaryArray:
+    """Make a dictionary column; a code of -1 is null."""
+    codes = pa.array(code_N, type=pa.int32(), mask=code_N < 0)
+    return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))

@@ -1,0 +1,109 @@
+"""Checkpoints that are whole or not there, and the one that a killed run goes on from."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
+
+from combo_lightning.checkpoint import load_checkpoint
+
+logger = logging.getLogger(__name__)
+
+LAST = "last.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Save straight to a file aside, then rename; load tensors and plain values only.
+
+    A process killed while saving leaves the previous checkpoint as it was. Lightning's own way
+    holds a copy of the whole file in memory.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint; on any error the file aside is removed."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(f".{target.name}.partial")
+        try:
+            with aside.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Callable[..., Any] | None = None,
+        weights_only: bool | None = None,  # noqa: FBT001  Lightning's signature
+    ) -> dict[str, Any]:
+        """Load a checkpoint on the CPU, always with ``weights_only=True``."""
+        return load_checkpoint(Path(path))
+
+
+class LastCheckpoint(Checkpoint):
+    """Keep ``checkpoints/last.ckpt``: where ``fit --resume`` goes on, bit for bit.
+
+    Hooks:
+        on_train_batch_end: Saves every `every_n_train_steps` steps.
+        on_train_epoch_end: Saves after the epoch's validation and after every other callback.
+        on_train_start: Stops again where early stopping had already decided to.
+
+    Limits:
+        It never saves between a step and the validation that is due after it: Lightning would
+        skip that validation on resuming. The save waits for the next step.
+
+    Args:
+        every_n_train_steps: Steps between two saves within an epoch; 0: only at its end.
+    """
+
+    def __init__(self, every_n_train_steps: int = 1000) -> None:
+        super().__init__()
+        self.every_n_train_steps = every_n_train_steps
+        self._saved_at = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take up early stopping's decision, which Lightning forgets on resuming."""
+        self._saved_at = trainer.global_step
+        for callback in trainer.early_stopping_callbacks:
+            if isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience:
+                trainer.should_stop = True
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Save where it is time and neither a validation nor the epoch's end is due."""
+        if not self.every_n_train_steps:
+            return
+        if trainer.global_step - self._saved_at < self.every_n_train_steps:
+            return
+        done = batch_idx + 1
+        if trainer.check_val_every_n_epoch is None:
+            done = trainer.fit_loop.total_batch_idx + 1
+        every = trainer.val_check_batch
+        validation_due = every is not None and done % every == 0
+        if not validation_due and not trainer.is_last_batch:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the finished epoch."""
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / LAST)
+        self._saved_at = trainer.global_step

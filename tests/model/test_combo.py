@@ -1,0 +1,273 @@
+import copy
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+from combo_lightning.model import (
+    ComboModel,
+    EncoderConfig,
+    HeadConfig,
+    InputSizes,
+    NetworkConfig,
+)
+from combo_lightning.model.layers import SeededDropout, set_dropout_generator
+from tests.model.dense import Screen, draw_screen, predict_dense
+
+Join = Literal["concatenate", "symmetric", "slots"]
+# fp64, sums of about 20 terms in another order.
+EQUAL = {"rtol": 1e-9, "atol": 1e-9}
+
+
+def build_model(screen: Screen, dropout: float = 0.0, **options: Any) -> ComboModel:
+    torch.manual_seed(3)
+    encoder = EncoderConfig(widths=[8, 6, 5], dropout=dropout, id_embedding=3)
+    config = NetworkConfig(
+        cell_encoder=replace(encoder, normalization="output"),
+        drug_encoder=encoder,
+        head=HeadConfig(widths=[7, 4], dropout=dropout, activation="silu"),
+        **options,
+    )
+    sizes = InputSizes(
+        cell_features=7,
+        drug_features=9,
+        num_cells=len(screen.cells.id_E),
+        num_drugs=len(screen.drugs.id_E),
+        num_slots=screen.drug_BK.shape[1],
+        has_dose=screen.dose_BK is not None,
+    )
+    return ComboModel(config, sizes).double()
+
+
+def predict(model: ComboModel, screen: Screen) -> Tensor:
+    response: Tensor = model(
+        screen.cells, screen.drugs, screen.cell_B, screen.drug_BK, screen.dose_BK
+    )
+    return response
+
+
+def gradients(model: ComboModel, response: Tensor) -> list[Tensor]:
+    model.zero_grad()
+    (response * torch.arange(1, len(response) + 1)).sum().backward()
+    return [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+
+@pytest.mark.parametrize(
+    ("features", "parameters", "cell", "drug"),
+    [
+        ((923, 3809), 13_742_001, 2_926_000, 5_812_000),
+        ((921, 3829), 13_760_001, 2_924_000, 5_832_000),
+    ],
+)
+def test_published_network_has_its_published_size(
+    features: tuple[int, int], parameters: int, cell: int, drug: int
+) -> None:
+    with torch.device("meta"):
+        sizes = InputSizes(*features, num_cells=60, num_drugs=104, num_slots=2)
+        model = ComboModel(NetworkConfig(), sizes)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert sum(p.numel() for p in model.cell_encoder.parameters()) == cell
+    assert sum(p.numel() for p in model.drug_encoder.parameters()) == drug
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+@pytest.mark.parametrize("join", ["concatenate", "symmetric", "slots"])
+@pytest.mark.parametrize("mode", ["per_sample", "per_entity"])
+@pytest.mark.parametrize("training", [True, False])
+def test_without_dropout_both_modes_equal_the_dense_network(
+    slots: int, join: Join, mode: str, training: bool
+) -> None:
+    screen = draw_screen(slots=slots, empty=True)
+    model = build_model(screen, join=join, dropout_mode=mode).train(training)
+    factorised, dense = predict(model, screen), predict_dense(model, screen)
+    torch.testing.assert_close(factorised, dense, **EQUAL)
+    for mine, theirs in zip(gradients(model, factorised), gradients(model, dense), strict=True):
+        torch.testing.assert_close(mine, theirs, **EQUAL)
+
+
+@pytest.mark.parametrize("entities", [3, 40])
+@pytest.mark.parametrize("join", ["concatenate", "symmetric"])
+def test_per_sample_with_the_dense_networks_masks_equals_it(entities: int, join: Join) -> None:
+    # 3 entities: the whole table is smaller than the batch's slots; 40: larger.
+    screen = draw_screen(rows=12, cells=entities, drugs=entities, empty=True)
+    model = build_model(screen, dropout=0.5, join=join, dropout_mode="per_sample").train()
+    draw = torch.Generator()
+    set_dropout_generator(model, draw)
+    results = []
+    for compute in (predict, predict_dense):
+        draw.manual_seed(11)
+        response = compute(model, screen)
+        results.append((response.detach(), gradients(model, response)))
+    torch.testing.assert_close(results[0][0], results[1][0], **EQUAL)
+    for mine, theirs in zip(results[0][1], results[1][1], strict=True):
+        torch.testing.assert_close(mine, theirs, **EQUAL)
+    draw.manual_seed(12)
+    assert not torch.allclose(predict(model, screen), results[0][0])
+
+
+def test_per_entity_masks_are_constant_within_a_batch_and_fresh_between_batches() -> None:
+    screen = draw_screen(rows=80, cells=3, drugs=2)
+    model = build_model(screen, dropout=0.5, dropout_mode="per_entity").train()
+    model.dropout.probability = 0.0  # the head's masks are drawn by row in both modes
+    draw = torch.Generator().manual_seed(1)
+    set_dropout_generator(model, draw)
+    first, second = predict(model, screen), predict(model, screen)
+    assert not torch.allclose(first, second)
+    keys = torch.cat([screen.cell_B[:, None], screen.drug_BK], dim=1)
+    for key in keys.unique(dim=0):
+        same = (keys == key).all(dim=1)
+        assert same.sum() > 1
+        assert first[same].max() - first[same].min() < 1e-12
+
+
+def test_per_sample_masks_differ_between_equal_rows() -> None:
+    screen = draw_screen(rows=40, cells=1, drugs=1)
+    model = build_model(screen, dropout=0.5, dropout_mode="per_sample").train()
+    model.dropout.probability = 0.0
+    assert predict(model, screen).std() > 1e-3
+
+
+PRODUCTS = {"drug_drug_rank": 3, "cell_drug_rank": 2, "table_rank": 4}
+
+
+@pytest.mark.parametrize("dose", [False, True])
+def test_a_symmetric_pair_is_symmetric_to_the_last_bit(dose: bool) -> None:
+    screen = draw_screen(dose=dose)
+    model = build_model(screen, join="symmetric", **PRODUCTS).eval()
+    swapped = copy.copy(screen)
+    swapped.drug_BK = screen.drug_BK.flip(1)
+    swapped.dose_BK = None if screen.dose_BK is None else screen.dose_BK.flip(1)
+    assert torch.equal(predict(model, screen), predict(model, swapped))
+
+
+def test_slots_tell_the_order_apart() -> None:
+    screen = draw_screen()
+    model = build_model(screen, join="slots").eval()
+    encoded = model.encode(screen.cells, screen.drugs)
+    orders_BP = model.respond_in_orders(
+        encoded, screen.cell_B, screen.drug_BK, None, [(0, 1), (1, 0)]
+    )
+    different = screen.drug_BK[:, 0] != screen.drug_BK[:, 1]
+    assert ((orders_BP[:, 0] - orders_BP[:, 1]).abs()[different] > 1e-6).all()
+    torch.testing.assert_close(orders_BP[:, 0], predict(model, screen))
+
+
+@pytest.mark.parametrize("join", ["symmetric", "slots"])
+@pytest.mark.parametrize("slots", [2, 3])
+def test_an_empty_slot_adds_nothing(join: Join, slots: int) -> None:
+    screen = draw_screen(slots=slots, dose=True)
+    screen.drug_BK[:, 1:] = -1
+    model = build_model(screen, join=join, **PRODUCTS).eval()
+    before = predict(model, screen)
+    assert screen.dose_BK is not None
+    screen.dose_BK[:, 1:] = 99.0
+    others = copy.copy(screen)
+    others.drugs = screen.drugs._replace(features_EF=screen.drugs.features_EF.clone())
+    unused = [d for d in range(6) if d not in screen.drug_BK[:, 0]]
+    others.drugs.features_EF[unused] = 50.0
+    assert torch.equal(predict(model, others), before)
+
+
+def test_product_terms_follow_their_formula() -> None:
+    screen = draw_screen(rows=9)
+    model = build_model(screen, join="slots", **PRODUCTS).eval()
+    join = model.join
+    assert join.table is not None
+    assert join.drug_drug is not None
+    assert join.cell_drug is not None
+    cell_EC = model.cell_encoder.encode_entities(screen.cells)
+    drug_ED = model.drug_encoder.encode_entities(screen.drugs)
+    expected = []
+    for c, (a, b) in zip(screen.cell_B.tolist(), screen.drug_BK.tolist(), strict=True):
+        own_a, p_a, m_a, v_a, s_a = torch.split(join.drug[0](drug_ED[a]), join.drug_parts)
+        own_b, p_b, m_b, v_b, s_b = torch.split(join.drug[1](drug_ED[b]), join.drug_parts)
+        own_c, m_c = torch.split(join.cell(cell_EC[c]), join.cell_parts)
+        u_a = join.table.weight[0, a * join.table.num_cells + c]
+        u_b = join.table.weight[1, b * join.table.num_cells + c]
+        z = join.bias + own_c + own_a + own_b
+        z = z + join.drug_drug(p_a * p_b) + join.cell_drug(m_c * (m_a + m_b))
+        z = z + join.table_product[0](u_a * v_b) + join.table_product[1](u_b * v_a)
+        h = model.head[0](model.activation(z))
+        y = model.head[1](model.activation(h))
+        expected.append(y.squeeze() + u_a @ s_b + u_b @ s_a)
+    torch.testing.assert_close(predict(model, screen), torch.stack(expected), **EQUAL)
+
+
+def test_what_training_never_saw_contributes_exactly_zero_and_stays_zero() -> None:
+    screen = draw_screen(rows=30)
+    model = build_model(screen, join="slots", **PRODUCTS).train()
+    cell_seen, drug_seen = torch.ones(5, dtype=torch.bool), torch.ones(6, dtype=torch.bool)
+    cell_seen[4], drug_seen[5] = False, False
+    keep = (screen.cell_B != 4) & (screen.drug_BK != 5).all(dim=1)
+    train = Screen(
+        screen.cells, screen.drugs, screen.cell_B[keep], screen.drug_BK[keep], None
+    )
+    table_seen = torch.zeros(2, 6, 5, dtype=torch.bool)
+    for k in range(2):
+        table_seen[k, train.drug_BK[:, k], train.cell_B] = True
+    model.forget(cell_seen, drug_seen, table_seen)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.05, weight_decay=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        predict(model, train).square().sum().backward()
+        optimizer.step()
+    assert model.join.table is not None
+    assert (model.join.table.weight.reshape(2, 6, 5, -1)[~table_seen] == 0).all()
+    assert (model.join.table.weight.reshape(2, 6, 5, -1)[table_seen] != 0).any()
+    # An unseen entity predicts exactly as one that no learned table knows (id -1).
+    model.eval()
+    unknown = screen.drugs._replace(id_E=torch.tensor([0, 1, 2, 3, 4, -1]))
+    unknown_cell = screen.cells._replace(id_E=torch.tensor([0, 1, 2, 3, -1]))
+    rows = screen.drug_BK.eq(5).any(dim=1) | screen.cell_B.eq(4)
+    assert rows.any()
+    stranger = copy.copy(screen)
+    stranger.drugs, stranger.cells = unknown, unknown_cell
+    assert torch.equal(predict(model, screen)[rows], predict(model, stranger)[rows])
+
+
+def test_a_dose_far_below_the_curve_acts_as_an_empty_slot() -> None:
+    screen = draw_screen(dose=True)
+    model = build_model(screen, join="symmetric", drug_drug_rank=2).eval()
+    assert screen.dose_BK is not None
+    screen.dose_BK[:, 1] = -1e4
+    faint = predict(model, screen)
+    screen.drug_BK[:, 1] = -1
+    torch.testing.assert_close(faint, predict(model, screen), **EQUAL)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"table_rank": 2}, "join 'concatenate' has no product terms"),
+        ({"drug_drug_rank": -1, "join": "slots"}, "must be 0 or more"),
+        ({"head": HeadConfig(widths=[])}, "one width or more"),
+        ({"head": HeadConfig(dropout=1.0)}, r"must lie in \[0, 1\)"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        NetworkConfig(**options)
+
+
+def test_products_of_drugs_are_refused_where_there_is_one_slot() -> None:
+    with pytest.raises(ValueError, match="one drug slot"):
+        build_model(draw_screen(slots=1), join="slots", drug_drug_rank=2)
+
+
+def test_configuration_survives_its_plain_form() -> None:
+    config = build_model(draw_screen(), join="slots", **PRODUCTS).config
+    assert NetworkConfig.from_plain(config.to_plain()) == config
+
+
+def test_dropout_keeps_the_mean_and_its_share() -> None:
+    dropout = SeededDropout(0.25).train()
+    dropout.generator = torch.Generator().manual_seed(1)
+    x = dropout(torch.ones(40_000))
+    # Standard error of the share: sqrt(.25 * .75 / 40,000) = 0.002.
+    assert abs((x == 0).double().mean().item() - 0.25) < 0.01
+    assert abs(x.mean().item() - 1) < 0.01
+    assert torch.equal(dropout.eval()(torch.ones(5)), torch.ones(5))
