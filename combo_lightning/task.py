@@ -134,7 +134,7 @@ class ComboTask(pl.LightningModule):
                 error, torch.zeros_like(error), reduction="none", delta=self.huber_delta
             )
         if batch.weight_B is None:
-            loss = loss_B.mean()
+            loss: Tensor = loss_B.mean()
         else:
             loss = (loss_B * batch.weight_B).sum() / batch.weight_B.sum()
         self.log("train_loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(error))

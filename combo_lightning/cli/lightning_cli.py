@@ -1,24 +1,22 @@
 """``combo-lightning fit | validate | test``: Lightning's command line around ours."""
 
 import logging
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError
 from combo_lightning.runs.checkpointing import LAST, AtomicCheckpointIO, LastCheckpoint
 from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir, read_record, write_aside
 from combo_lightning.runs.metrics_csv import MetricsCsv
-from combo_lightning.runs.test_comparison import TestComparison
 from combo_lightning.task import ComboTask
 
 logger = logging.getLogger(__name__)
@@ -91,20 +89,20 @@ class ComboCLI(LightningCLI):
             run_dir = Path(config.ckpt_path).absolute().parent.parent
         config.trainer.default_root_dir = str(run_dir)
 
-    def _instantiate_trainer(self, config: Namespace, callbacks: list[pl.Callback]) -> pl.Trainer:
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
         plugins = config.get("plugins") or []
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
         config["plugins"] = [*plugins, AtomicCheckpointIO()]
         # The best checkpoint comes before the last: what it has just decided is saved with it.
         always: list[pl.Callback] = [RichProgressBar(leave=True), RunRecord(), MetricsCsv()]
-        always += [TestComparison(), *self._checkpoints(config)]
+        always += self._checkpoints(config)
         trainer = super()._instantiate_trainer(config, always)
         assert isinstance(trainer, pl.Trainer)
         return trainer
 
-    def _checkpoints(self, config: Namespace) -> list[pl.Callback]:
+    def _checkpoints(self, config: dict[str, Any]) -> list[pl.Callback]:
         command = self.config[self.subcommand]
-        folder = str(Path(config.default_root_dir) / "checkpoints")
+        folder = str(Path(config["default_root_dir"]) / "checkpoints")
         best = ModelCheckpoint(
             dirpath=folder,
             filename="best",
@@ -135,3 +133,64 @@ class ComboCLI(LightningCLI):
         self.trainer.fit(
             model, datamodule=datamodule, ckpt_path=str(last) if last.exists() and resume else None
         )
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """Run ``fit``, ``validate`` or ``test``.
+
+    Args:
+        command: Which one.
+        arguments: Its options.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: If the input is at fault.
+    """
+    words = list(arguments)
+    run_dir = _value_of("--resume", words) if command == "fit" else None
+    if run_dir is not None:
+        record = read_record(Path(run_dir))
+        if record["status"] == "finished" and len(words) <= 2:
+            logger.info("%s is finished; give a higher --trainer.max_epochs to go on", run_dir)
+            return 0
+        words = ["--config", str(Path(run_dir) / CONFIG), *words]
+    with warnings.catch_warnings():
+        _silence_known_warnings()
+        try:
+            ComboCLI(
+                ComboTask,
+                ComboDataModule,
+                save_config_callback=None,
+                trainer_defaults={
+                    "logger": False,
+                    "num_sanity_val_steps": 0,
+                    "enable_model_summary": False,
+                },
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                args=[command, *words],
+            )
+        except MisconfigurationException as error:
+            raise InputError(f"the trainer's options do not fit: {error}") from error
+    return 0
+
+
+def _value_of(option: str, words: list[str]) -> str | None:
+    for i, word in enumerate(words):
+        if word == option and i + 1 < len(words):
+            return words[i + 1]
+        if word.startswith(f"{option}="):
+            return word.split("=", 1)[1]
+    return None
+
+
+def _silence_known_warnings() -> None:
+    """Ignore Lightning's advice that does not apply here; each with its cause."""
+    known = [
+        # Batches are slices of an index array in memory; workers would only slow them down.
+        ".*does not have many workers.*",
+    ]
+    for message in known:
+        warnings.filterwarnings("ignore", message=message)

@@ -125,14 +125,14 @@ class ShuffledBatches(OrderedBatches):
     def __iter__(self) -> Iterator[Batch]:
         # Runs at the first `next`, after Lightning has set epoch and position.
         order = self.order(self._epoch)
-        for index in range(self._position, len(self)):
+        # Lightning takes the last batch and does not ask for more: the position stays at the end.
+        for index in range(self._position % len(self), len(self)):
             self._position = index + 1
             start = index * self._batch_size
             yield self._columns.gather(order[start : start + self._batch_size].long())
-        self._position = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the position in the epoch; 0 after its last batch."""
+        """Give the position: batches taken in this epoch; 0 after its last one."""
         return {"position": self._position % len(self)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -144,7 +144,7 @@ def _by_keys(
 
 
 def _look_up(
-    path: Path, column: pd.Series[Any], names: list[str], *, empty: bool = False
+    path: Path, column: "pd.Series[Any]", names: list[str], *, empty: bool = False
 ) -> npt.NDArray[np.int64]:
     text = column.astype("object").where(column.notna(), None)
     index = {name: i for i, name in enumerate(names)} | ({None: -1, "": -1} if empty else {})

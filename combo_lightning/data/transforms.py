@@ -85,16 +85,15 @@ class FittedBlock:
         x = self._scaled(values_EF)
         if self.components is None or self.offset is None:
             return x
-        reduced: FloatArray = (x - self.offset) @ self.components.T
-        return reduced
+        reduced = (x - self.offset) @ self.components.T
+        return reduced.astype(np.float32, copy=False)
 
     def _scaled(self, values_EF: FloatArray) -> FloatArray:
         raw = values_EF[:, self.kept]
-        filled = np.where(np.isnan(raw), self.mean, raw)
-        x: FloatArray = ((filled - self.mean) / self.scale).astype(np.float32, copy=False)
-        if self.clip is not None:
-            np.clip(x, -self.clip, self.clip, out=x)
-        return x
+        filled: FloatArray = np.where(np.isnan(raw), self.mean, raw)
+        bound = np.inf if self.clip is None else self.clip
+        scaled: FloatArray = np.clip((filled - self.mean) / self.scale, -bound, bound)
+        return scaled
 
     def to_plain(self) -> dict[str, Any]:
         """Give the transform as plain values and arrays, for a checkpoint."""

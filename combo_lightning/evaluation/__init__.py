@@ -1,0 +1,1 @@
+"""Scores, naive baselines, replicates and what they say together."""

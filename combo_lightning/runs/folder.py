@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class RunRecord(pl.Callback):
             "versions": {
                 "combo_lightning": __version__,
                 "torch": torch.__version__,
-                "lightning": pl.__version__,
+                "lightning": version("lightning"),
                 "python": platform.python_version(),
             },
             "host": platform.node(),

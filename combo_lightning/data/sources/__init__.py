@@ -1,0 +1,1 @@
+"""One file for each public format that a screen or a molecular profile comes in."""

@@ -1,0 +1,112 @@
+"""How well predictions fit measurements: one set of scores, weighted, in float64.
+
+Shapes: N rows, G groups.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import rankdata
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores over a set of rows; NaN where one is not defined.
+
+    Args:
+        rows: Number of rows.
+        mse: Mean squared error, in the response's unit squared.
+        rmse: Its root, in the response's unit.
+        mae: Mean absolute error, in the response's unit.
+        r2: 1 - (squared error) / (squared deviation from the rows' own mean).
+        pearson: Pearson's correlation.
+        spearman: Pearson's correlation of the ranks (ties get their mean rank).
+    """
+
+    rows: int
+    mse: float
+    rmse: float
+    mae: float
+    r2: float
+    pearson: float
+    spearman: float
+
+    def to_plain(self) -> dict[str, float]:
+        """Give the scores by name."""
+        return asdict(self)
+
+
+def score(prediction_N: Floats, response_N: Floats, weight_N: Floats | None = None) -> Scores:
+    """Score predictions; every mean is weighted, moments are taken about the means.
+
+    Args:
+        prediction_N: Predictions.
+        response_N: Measurements, in the same unit.
+        weight_N: Weights, at least 0; None: all 1. In Spearman's they weigh the ranks' moments.
+
+    Returns:
+        The scores. R2 and correlations are NaN for fewer than two rows or a constant side.
+    """
+    p = np.asarray(prediction_N, dtype=np.float64)
+    y = np.asarray(response_N, dtype=np.float64)
+    w = np.ones_like(y) if weight_N is None else np.asarray(weight_N, dtype=np.float64)
+    total = w.sum()
+    if not total:
+        return Scores(len(y), *[math.nan] * 6)
+    w = w / total
+    error = p - y
+    mse = float((w * error**2).sum())
+    variance = float((w * (y - (w * y).sum()) ** 2).sum())
+    return Scores(
+        rows=len(y),
+        mse=mse,
+        rmse=math.sqrt(mse),
+        mae=float((w * np.abs(error)).sum()),
+        r2=1 - mse / variance if variance > 0 else math.nan,
+        pearson=_correlation(p, y, w),
+        spearman=_correlation(rankdata(p), rankdata(y), w),
+    )
+
+
+def _correlation(a: Floats, b: Floats, w: Floats) -> float:
+    a, b = a - (w * a).sum(), b - (w * b).sum()
+    spread = math.sqrt(float((w * a * a).sum())) * math.sqrt(float((w * b * b).sum()))
+    return float((w * a * b).sum()) / spread if spread > 0 else math.nan
+
+
+def scores_by_group(
+    prediction_N: Floats,
+    response_N: Floats,
+    weight_N: Floats | None,
+    code_N: npt.NDArray[np.integer[Any]],
+    names: Sequence[str],
+) -> pd.DataFrame:
+    """Score each group of rows on its own.
+
+    Args:
+        prediction_N: Predictions.
+        response_N: Measurements.
+        weight_N: Weights, or None.
+        code_N: Group of each row, an index into `names`; -1: of no group.
+        names: Names of the groups.
+
+    Returns:
+        One row a group that has rows: ``name`` and the scores, the best R2 first.
+    """
+    order = np.argsort(code_N, kind="stable")
+    codes, starts = np.unique(code_N[order], return_index=True)
+    rows = []
+    for code, members in zip(codes, np.split(order, starts[1:]), strict=True):
+        if code >= 0:
+            weight = None if weight_N is None else weight_N[members]
+            scores = score(prediction_N[members], response_N[members], weight)
+            rows.append({"name": names[code], **scores.to_plain()})
+    frame = pd.DataFrame(rows, columns=["name", *Scores.__dataclass_fields__])
+    return frame.sort_values("r2", ascending=False, ignore_index=True)
