@@ -8,9 +8,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 from jsonargparse.typing import NonNegativeInt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError
@@ -71,7 +71,11 @@ class ComboCLI(LightningCLI):
         """Leave the configuration alone: Lightning would let a checkpoint override options."""
 
     def before_instantiate_classes(self) -> None:
-        """Choose the folder that this command works in."""
+        """Choose the folder that this command works in.
+
+        Raises:
+            InputError: If the run folder is taken, or no checkpoint is named.
+        """
         config = self.config[self.subcommand]
         if self.subcommand == "fit":
             named = config.resume or config.run_dir
@@ -89,7 +93,9 @@ class ComboCLI(LightningCLI):
             run_dir = Path(config.ckpt_path).absolute().parent.parent
         config.trainer.default_root_dir = str(run_dir)
 
-    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
+    def _instantiate_trainer(
+        self, config: dict[str, Any], callbacks: list[pl.Callback]
+    ) -> pl.Trainer:
         plugins = config.get("plugins") or []
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
         config["plugins"] = [*plugins, AtomicCheckpointIO()]

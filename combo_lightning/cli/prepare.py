@@ -1,0 +1,64 @@
+"""``combo-lightning prepare SOURCE``: read raw public files into a data set."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Literal
+
+logger = logging.getLogger(__name__)
+
+Chemistry = Literal["descriptors", "morgan", "maccs"]
+
+
+def almanac_combo_score(
+    *,
+    scores: Path,
+    out: Path,
+    drugs: Path | None = None,
+    cells: Path | None = None,
+    expression: Path | None = None,
+    genes: Path | None = None,
+    microrna: Path | None = None,
+    protein: Path | None = None,
+    rppa: Path | None = None,
+    exome: Path | None = None,
+    chemistry: list[Chemistry] = ["descriptors", "morgan"],  # noqa: B006  jsonargparse copies it
+    overwrite: bool = False,
+) -> None:
+    """Prepare the wide table of NCI-ALMANAC ComboScores.
+
+    Args:
+        scores: The table, such as DTP_NCI60_ALMANAC_COMBO_SCORE.csv.gz.
+        out: The data set to make, a directory.
+        drugs: CSV with NSC, NAME, SMILES.
+        cells: CSV with CELLNAME, PANEL (tissue).
+        expression: Gene expression: a CellMiner text export, or Parquet with lines as rows.
+        genes: Genes to keep of the expression, one a line; none: all.
+        microrna: MicroRNA expression, a CellMiner text export.
+        protein: Protein intensities (SWATH), a CellMiner text export.
+        rppa: Reverse-phase protein array, a CellMiner text export.
+        exome: Exome variants, a CellMiner text export.
+        chemistry: Features to compute from SMILES.
+        overwrite: Replace a data set that is there.
+    """
+    from combo_lightning.data.sources.almanac_combo_score import prepare_combo_scores
+    from combo_lightning.data.sources.almanac_entities import EntityFiles
+
+    given = {
+        "expression": expression,
+        "microrna": microrna,
+        "protein": protein,
+        "rppa": rppa,
+        "exome": exome,
+    }
+    profiles = {name: path for name, path in given.items() if path is not None}
+    files = EntityFiles(drugs, cells, profiles, genes, chemistry)
+    made_by = {"command": sys.argv[1:]}
+    _say_done(prepare_combo_scores(scores, files, out, made_by, overwrite=overwrite))
+
+
+def _say_done(out: Path) -> None:
+    sys.stdout.write(f"wrote {out}\nnext: combo-lightning info {out}\n")
+
+
+SUBCOMMANDS = {"almanac-combo-score": almanac_combo_score}
