@@ -17,6 +17,7 @@ from combo_lightning.errors import InputError
 from combo_lightning.runs.checkpointing import LAST, AtomicCheckpointIO, LastCheckpoint
 from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir, read_record, write_aside
 from combo_lightning.runs.metrics_csv import MetricsCsv
+from combo_lightning.runs.test_comparison import TestComparison
 from combo_lightning.task import ComboTask
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class ComboCLI(LightningCLI):
         config["plugins"] = [*plugins, AtomicCheckpointIO()]
         # The best checkpoint comes before the last: what it has just decided is saved with it.
         always: list[pl.Callback] = [RichProgressBar(leave=True), RunRecord(), MetricsCsv()]
-        always += self._checkpoints(config)
+        always += [TestComparison(), *self._checkpoints(config)]
         trainer = super()._instantiate_trainer(config, always)
         assert isinstance(trainer, pl.Trainer)
         return trainer
@@ -124,7 +125,7 @@ class ComboCLI(LightningCLI):
         """Write the configuration into the run folder, for `test` and `fit --resume`."""
         parser = self._parser("fit")
         config = self.config.fit.clone()
-        for key in ("config", "run_dir", "resume", "ckpt_path"):
+        for key in ("config", "run_dir", "resume", "ckpt_path", "trainer.default_root_dir"):
             config.pop(key, None)
         run_dir = Path(self.trainer.default_root_dir)
         write_aside(run_dir / CONFIG, parser.dump(config, skip_none=False, skip_validation=True))
@@ -154,6 +155,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     Raises:
         InputError: If the input is at fault.
     """
+    # What Lightning says at the start is about itself; its warnings stay.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     words = list(arguments)
     run_dir = _value_of("--resume", words) if command == "fit" else None
     if run_dir is not None:
@@ -195,6 +198,10 @@ def _value_of(option: str, words: list[str]) -> str | None:
 def _silence_known_warnings() -> None:
     """Ignore Lightning's advice that does not apply here; each with its cause."""
     known = [
+        # Our program hands the arguments over; nothing else reads sys.argv.
+        ".*LightningCLI's args parameter is intended to run from within Python.*",
+        # Lightning's own use of a torch interface that is going away.
+        ".*isinstance.treespec, LeafSpec.. is deprecated.*",
         # Batches are slices of an index array in memory; workers would only slow them down.
         ".*does not have many workers.*",
     ]

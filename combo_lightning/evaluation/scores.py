@@ -76,6 +76,8 @@ def score(prediction_N: Floats, response_N: Floats, weight_N: Floats | None = No
 
 
 def _correlation(a: Floats, b: Floats, w: Floats) -> float:
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan  # a constant; its rounding must not be taken for a signal
     a, b = a - (w * a).sum(), b - (w * b).sum()
     spread = math.sqrt(float((w * a * a).sum())) * math.sqrt(float((w * b * b).sum()))
     return float((w * a * b).sum()) / spread if spread > 0 else math.nan

@@ -1,0 +1,220 @@
+"""A model's test scores beside the baselines', as a whole and part by part.
+
+Shapes: N test rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from combo_lightning.data.dataset import ScreenDataset
+from combo_lightning.data.identity import Codes
+from combo_lightning.data.splits import Split
+from combo_lightning.evaluation.baselines import fit_baselines
+from combo_lightning.evaluation.replicates import ReplicateStatement, state_replicates
+from combo_lightning.evaluation.scores import Scores, score, scores_by_group
+
+Floats = npt.NDArray[np.float64]
+
+METRICS = ("r2", "pearson", "spearman", "rmse", "mae")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Test scores side by side.
+
+    Args:
+        unit: Unit of the response.
+        models: The model's scores by name, the model itself first.
+        baselines: The baselines' scores by name.
+        by_unseen: The model's and the best baseline's scores for rows with 0, 1, 2 .. drugs that
+            training never saw; empty where all rows are of one kind.
+        by_line: The model's scores for each cell line.
+        by_tissue: The same for each tissue.
+        by_drug: The same for each drug; a row counts for each of its drugs.
+        replicates: What replicates say.
+    """
+
+    unit: str
+    models: Mapping[str, Scores]
+    baselines: Mapping[str, Scores]
+    by_unseen: pd.DataFrame
+    by_line: pd.DataFrame
+    by_tissue: pd.DataFrame
+    by_drug: pd.DataFrame
+    replicates: ReplicateStatement
+
+    @property
+    def model(self) -> Scores:
+        """The model's own scores."""
+        return next(iter(self.models.values()))
+
+    @property
+    def best_baseline(self) -> str:
+        """The baseline with the highest R2."""
+        return max(self.baselines, key=lambda name: self.baselines[name].r2)
+
+    def lines(self) -> list[str]:
+        """Say plainly who is ahead, and what replicates say."""
+        best, model = self.best_baseline, self.model
+        better = [n for n, s in self.baselines.items() if s.r2 >= model.r2]
+        if better:
+            first = f"A baseline beats the model: {', '.join(better)}."
+        else:
+            gain = model.r2 - self.baselines[best].r2
+            first = f"The model beats every baseline; the best is '{best}', by {gain:.3f} of R2."
+        return [first, *self.replicates.lines()]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Give everything as plain values, for JSON; what is not defined is null."""
+        frames = {
+            "by_unseen_drugs": self.by_unseen,
+            "by_cell_line": self.by_line,
+            "by_tissue": self.by_tissue,
+            "by_drug": self.by_drug,
+        }
+        return {
+            "unit": self.unit,
+            "models": {name: _plain(scores.to_plain()) for name, scores in self.models.items()},
+            "baselines": {
+                name: _plain(scores.to_plain()) for name, scores in self.baselines.items()
+            },
+            "replicates": _plain(self.replicates.to_plain()),
+            "summary": self.lines(),
+            **{n: [_plain(row) for row in f.to_dict("records")] for n, f in frames.items()},
+        }
+
+
+def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Turn NaN, which JSON does not know, into null."""
+    return {
+        str(key): None if isinstance(value, float) and not np.isfinite(value) else value
+        for key, value in values.items()
+    }
+
+
+def compare(dataset: ScreenDataset, split: Split, predictions: Mapping[str, Floats]) -> Comparison:
+    """Fit the baselines on the training rows and score all on the test rows.
+
+    Args:
+        dataset: The screen.
+        split: Its parts.
+        predictions: Predictions of the test rows by name, in the response's unit; the model itself
+            first.
+    """
+    rows = split.test_rows
+    responses = dataset.responses
+    y = responses.response_N[rows].astype(np.float64)
+    w = None if responses.weight_N is None else responses.weight_N[rows].astype(np.float64)
+    fitted = fit_baselines(dataset, split.train_rows, split.validation_rows)
+    naive = {baseline.name: baseline.predict(rows) for baseline in fitted}
+    baselines = {name: score(p, y, w) for name, p in naive.items()}
+    best = max(baselines, key=lambda name: baselines[name].r2)
+    model = next(iter(predictions.values()))
+    tissues = [tissue or "" for tissue in dataset.cells.annotation("tissue")]
+    distinct = sorted(set(tissues))
+    tissue_of_line = np.array([distinct.index(tissue) for tissue in tissues])
+    line_N = responses.cell_N[rows].astype(np.int64)
+    return Comparison(
+        unit=dataset.kind.unit,
+        models={name: score(p, y, w) for name, p in predictions.items()},
+        baselines=baselines,
+        by_unseen=_by_unseen(
+            {"model": model, best: naive[best]}, y, w, split.unseen_drugs_N[rows]
+        ),
+        by_line=scores_by_group(model, y, w, line_N, dataset.cells.ids),
+        by_tissue=scores_by_group(model, y, w, tissue_of_line[line_N], distinct),
+        by_drug=_by_drug(model, y, w, responses.drug_NK[rows], _drug_names(dataset)),
+        replicates=state_replicates(responses, rows, model),
+    )
+
+
+def _drug_names(dataset: ScreenDataset) -> list[str]:
+    names = dataset.drugs.annotation("name")
+    return [
+        drug if name in (None, drug) else f"{name} ({drug})"
+        for drug, name in zip(dataset.drugs.ids, names, strict=True)
+    ]
+
+
+def _by_unseen(
+    predictions: Mapping[str, Floats], y: Floats, w: Floats | None, unseen_N: npt.NDArray[np.int8]
+) -> pd.DataFrame:
+    counts = np.unique(unseen_N)
+    if len(counts) == 1:
+        return pd.DataFrame()
+    names = [f"{count} unseen drug{'s' if count != 1 else ''}" for count in range(counts[-1] + 1)]
+    frames = []
+    for name, prediction in predictions.items():
+        frame = scores_by_group(prediction, y, w, unseen_N.astype(np.int64), names)
+        frames.append(frame.sort_values("name").assign(predictor=name))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _by_drug(
+    prediction: Floats,
+    y: Floats,
+    w: Floats | None,
+    drug_NK: npt.NDArray[Any],
+    names: Sequence[str],
+) -> pd.DataFrame:
+    num_slots = drug_NK.shape[1]
+    return scores_by_group(
+        np.tile(prediction, num_slots),
+        np.tile(y, num_slots),
+        None if w is None else np.tile(w, num_slots),
+        drug_NK.T.reshape(-1).astype(np.int64),
+        names,
+    )
+
+
+def summarise_folds(folds: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Take mean and spread over folds.
+
+    Args:
+        folds: `Comparison.to_plain` of each fold.
+
+    Returns:
+        One row a predictor: ``name``, ``folds``, and for each metric its mean and its standard
+        deviation over folds (``r2``, ``r2_sd``, ..).
+    """
+    rows = []
+    for group in ("models", "baselines"):
+        names = list(dict.fromkeys(name for fold in folds for name in fold[group]))
+        for name in names:
+            found = [fold[group][name] for fold in folds if name in fold[group]]
+            row: dict[str, Any] = {"name": name, "folds": len(found)}
+            for metric in METRICS:
+                values = np.array([f[metric] for f in found if f[metric] is not None], dtype=float)
+                row[metric] = values.mean() if len(values) else np.nan
+                row[f"{metric}_sd"] = values.std(ddof=1) if len(values) > 1 else np.nan
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def rows_frame(
+    dataset: ScreenDataset, rows: Codes, predictions: Mapping[str, Floats]
+) -> pd.DataFrame:
+    """Lay test rows and their predictions out by name.
+
+    Returns:
+        ``row``, ``cell_id``, ``drug_1``.., ``response``, one column a prediction.
+    """
+    responses = dataset.responses
+    drug_ids = np.array([*dataset.drugs.ids, None], dtype=object)
+    columns: dict[str, Any] = {
+        "row": rows,
+        "cell_id": np.array(dataset.cells.ids, dtype=object)[responses.cell_N[rows]],
+    }
+    for k in range(responses.num_slots):
+        columns[f"drug_{k + 1}"] = drug_ids[responses.drug_NK[rows, k]]
+        if responses.log10_molar_NK is not None:
+            columns[f"log10_molar_{k + 1}"] = responses.log10_molar_NK[rows, k]
+    columns["response"] = responses.response_N[rows]
+    for i, prediction in enumerate(predictions.values()):
+        columns["prediction" if i == 0 else "prediction_symmetric"] = prediction
+    return pd.DataFrame(columns)

@@ -1,0 +1,68 @@
+"""A test never stands alone: its figures appear beside the naive baselines'."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from rich.console import Console
+
+from combo_lightning.data.datamodule import ComboDataModule
+from combo_lightning.evaluation.comparison import Comparison, compare, rows_frame
+from combo_lightning.report.figures import hexbin
+from combo_lightning.report.table import comparison_table, unseen_table
+from combo_lightning.runs.folder import write_aside
+from combo_lightning.task import ComboTask
+
+logger = logging.getLogger(__name__)
+
+SCORES = "scores.json"
+
+
+class TestComparison(pl.Callback):
+    """After `test`: fit the baselines, print the table, write ``test/`` in the run folder.
+
+    ``scores.json`` (all figures; by line, tissue and drug), ``predictions.parquet`` and
+    ``predicted_vs_measured.png``.
+
+    Hooks:
+        on_test_end: All of it, on rank 0.
+    """
+
+    __test__ = False  # not a test of pytest's
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compare, print and write."""
+        if not trainer.is_global_zero or not isinstance(pl_module, ComboTask):
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(data, ComboDataModule)
+        predictions = {
+            name: torch.cat(parts).numpy() for name, parts in pl_module.test_predictions.items()
+        }
+        comparison = compare(data.dataset, data.split, predictions)
+        show_comparison(comparison)
+        folder = Path(trainer.default_root_dir) / "test"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_aside(folder / SCORES, json.dumps(comparison.to_plain(), indent=2) + "\n")
+        frame = rows_frame(data.dataset, data.split.test_rows, predictions)
+        aside = folder / ".predictions.parquet.partial"
+        frame.to_parquet(aside, index=False)
+        os.replace(aside, folder / "predictions.parquet")
+        picture = folder / "predicted_vs_measured.png"
+        hexbin(predictions["model"], frame["response"].to_numpy(), comparison.unit, picture)
+        logger.info("wrote %s, predictions.parquet and %s", folder / SCORES, picture.name)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print the tables and what they mean."""
+    console = Console()
+    console.print(comparison_table(comparison))
+    table = unseen_table(comparison)
+    if table is not None:
+        console.print(table)
+    for line in comparison.lines():
+        console.print(line, highlight=False)
