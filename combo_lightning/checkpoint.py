@@ -16,7 +16,7 @@ import torch
 from combo_lightning import __version__
 from combo_lightning.data.catalog import Catalog
 from combo_lightning.errors import InputError
-from combo_lightning.model import NetworkConfig
+from combo_lightning.model import ComboModel, InputSizes, NetworkConfig
 
 CHECKPOINT_SCHEMA_VERSION = 1
 
@@ -60,6 +60,26 @@ def unpack_content(checkpoint: Mapping[str, Any], where: str) -> tuple[NetworkCo
         )
     plain = _map_arrays(content, torch.Tensor, lambda tensor: tensor.cpu().numpy())
     return NetworkConfig.from_plain(plain["network"]), Catalog.from_plain(plain["catalog"])
+
+
+def build_network(config: NetworkConfig, catalog: Catalog) -> ComboModel:
+    """Build the network for the entities and slots of a catalog.
+
+    Raises:
+        InputError: If the configuration does not fit the data.
+    """
+    sizes = InputSizes(
+        cell_features=catalog.cells.features_EG.shape[1],
+        drug_features=catalog.drugs.features_EG.shape[1],
+        num_cells=len(catalog.cells.ids),
+        num_drugs=len(catalog.drugs.ids),
+        num_slots=catalog.num_slots,
+        has_dose=catalog.response.per_dose,
+    )
+    try:
+        return ComboModel(config, sizes)
+    except ValueError as error:
+        raise InputError(f"model.network does not fit the data: {error}") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -13,19 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from combo_lightning.checkpoint import pack_content, unpack_content
+from combo_lightning.checkpoint import build_network, pack_content, unpack_content
 from combo_lightning.data.batches import Batch
 from combo_lightning.data.catalog import Catalog
 from combo_lightning.data.dataset import ScreenDataset
-from combo_lightning.data.orders import RecordedOrders, permutations
 from combo_lightning.errors import InputError
 from combo_lightning.evaluation.metric import ResponseScores
-from combo_lightning.model import ComboModel, EntityTable, InputSizes, NetworkConfig
+from combo_lightning.inference.respond import respond
+from combo_lightning.model import ComboModel, EntityTable, NetworkConfig
 from combo_lightning.model.layers import set_dropout_generator
 
 logger = logging.getLogger(__name__)
-
-SYMMETRIC = "model, symmetric (mean of both orders)"
 
 
 @dataclass(frozen=True)
@@ -155,28 +153,11 @@ class ComboTask(pl.LightningModule):
             batch: The rows.
 
         Returns:
-            Standardised responses ``[B]``: "model", and where the model tells slots apart also
-            the mean over all orders under `SYMMETRIC`.
+            Standardised responses by name; see `inference.respond`.
         """
         network = self._built()
-        if self.network_config.join != "slots":
-            return {"model": self(batch)}
         encoded = network.encode(*self.tables())
-        orders_BP = network.respond_in_orders(
-            encoded,
-            batch.cell_B,
-            batch.drug_BK,
-            batch.dose_BK,
-            permutations(self.catalog.num_slots),
-        )
-        drug_BK = batch.drug_BK.cpu().numpy()
-        recorded = self.catalog.orders
-        unordered = RecordedOrders.from_rows(drug_BK[:0], len(self.catalog.drugs.ids))
-        result = {}
-        for name, orders in (("model", recorded), (SYMMETRIC, unordered)):
-            weight_BP = torch.from_numpy(orders.weights(drug_BK)).to(orders_BP)
-            result[name] = (orders_BP * weight_BP).sum(dim=1)
-        return result
+        return respond(network, encoded, self.catalog, batch.cell_B, batch.drug_BK, batch.dose_BK)
 
     def _in_unit(self, standardised: Tensor) -> Tensor:
         scale = self.catalog.response_scale
@@ -269,26 +250,6 @@ class ComboTask(pl.LightningModule):
                     "use the config.yaml of the checkpoint's own run folder, or "
                     "'combo-lightning predict' for other data"
                 )
-
-
-def build_network(config: NetworkConfig, catalog: Catalog) -> ComboModel:
-    """Build the network for the entities and slots of a catalog.
-
-    Raises:
-        InputError: If the configuration does not fit the data.
-    """
-    sizes = InputSizes(
-        cell_features=catalog.cells.features_EG.shape[1],
-        drug_features=catalog.drugs.features_EG.shape[1],
-        num_cells=len(catalog.cells.ids),
-        num_drugs=len(catalog.drugs.ids),
-        num_slots=catalog.num_slots,
-        has_dose=catalog.response.per_dose,
-    )
-    try:
-        return ComboModel(config, sizes)
-    except ValueError as error:
-        raise InputError(f"model.network does not fit the data: {error}") from error
 
 
 def seen_in_training(

@@ -63,6 +63,14 @@ class RecordedOrders:
         result: npt.NDArray[np.bool_] = known & (self.keys[place] == key)
         return result
 
+    def contains_any_order(self, drug_BK: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Tell which rows hold drugs that training recorded together, in whatever order, [B]."""
+        orders = permutations(drug_BK.shape[1])
+        found: npt.NDArray[np.bool_] = np.logical_or.reduce(
+            [self.contains(drug_BK[:, list(order)]) for order in orders]
+        )
+        return found
+
     def weights(self, drug_BK: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Weigh the orders of each row.
 

@@ -1,0 +1,61 @@
+"""``combo-lightning simulate``: write a screen with a known truth."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+
+def run(
+    *,
+    out: Path,
+    preset: Literal["small", "demo", "poster"] = "demo",
+    response: Literal["growth", "min_growth", "combo_score"] | None = None,
+    cells: int | None = None,
+    drugs: int | None = None,
+    combinations: int | None = None,
+    slots: int | None = None,
+    ceiling_r2: float | None = None,
+    seed: int | None = None,
+    raw: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Write a simulated screen.
+
+    Args:
+        out: The data set to make, a directory; with `raw` a CSV file.
+        preset: Sizes to start from: "small" (seconds to train), "demo", "poster" (the reference
+            data set's 305,626 rows, 921 cell and 3,829 drug features).
+        response: What is measured.
+        cells: Cell lines.
+        drugs: Drugs.
+        combinations: Combinations of drugs in a line; none: all.
+        slots: Drugs of a combination.
+        ceiling_r2: R2 that the true function reaches on the measurements: the noise's size.
+        seed: Seed of everything.
+        raw: Write dose-level wells in the 29 columns of NCI's ComboDrugGrowth file instead.
+        overwrite: Replace what is there.
+    """
+    from combo_lightning.data.simulator import preset_config, simulate, write_simulation
+
+    config = preset_config(
+        preset,
+        response=response,
+        cells=cells,
+        drugs=drugs,
+        combinations=combinations,
+        num_slots=slots,
+        ceiling_r2=ceiling_r2,
+        seed=seed,
+    )
+    if raw:
+        from combo_lightning.data.simulator_raw import write_raw
+
+        rows = write_raw(config, out, overwrite=overwrite)
+        sys.stdout.write(f"wrote {out}: {rows:,} wells\n")
+        return
+    made_by = {"command": sys.argv[1:]}
+    write_simulation(simulate(config), out, made_by, overwrite=overwrite)
+    sys.stdout.write(
+        f"wrote {out}; the true function reaches R2 {config.ceiling_r2} on it\n"
+        f"next: combo-lightning info {out}\n"
+    )
