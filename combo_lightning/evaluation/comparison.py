@@ -15,7 +15,11 @@ from combo_lightning.data.dataset import ScreenDataset
 from combo_lightning.data.identity import Codes
 from combo_lightning.data.splits import Split
 from combo_lightning.evaluation.baselines import fit_baselines
-from combo_lightning.evaluation.replicates import ReplicateStatement, state_replicates
+from combo_lightning.evaluation.replicates import (
+    WHY_NOT_A_CEILING,
+    ReplicateStatement,
+    state_replicates,
+)
 from combo_lightning.evaluation.scores import Scores, score, scores_by_group
 
 Floats = npt.NDArray[np.float64]
@@ -67,7 +71,10 @@ class Comparison:
         else:
             gain = model.r2 - self.baselines[best].r2
             first = f"The model beats every baseline; the best is '{best}', by {gain:.3f} of R2."
-        return [first, *self.replicates.lines()]
+        said = [first, *self.replicates.lines()]
+        if self.replicates.opposite_order > 0.99 and model.r2 > self.replicates.naive_ceiling_r2:
+            said.append(WHY_NOT_A_CEILING)
+        return said
 
     def to_plain(self) -> dict[str, Any]:
         """Give everything as plain values, for JSON; what is not defined is null."""

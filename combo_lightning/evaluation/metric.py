@@ -51,7 +51,7 @@ class ResponseScores(Metric):
     def compute(self) -> dict[str, float]:
         """Compute ``mse``, ``rmse``, ``mae``, ``r2``, ``pearson`` and ``spearman``."""
         prediction, response, weight = (
-            dim_zero_cat(state).cpu().numpy()
+            dim_zero_cat(state).cpu().double().numpy()
             for state in (self.prediction, self.response, self.weight)
         )
         scores = score(prediction, response, weight).to_plain()

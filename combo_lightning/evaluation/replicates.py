@@ -56,8 +56,6 @@ class ReplicateStatement:
                 f"{self.other_replicate_pearson:.2f} with the other replicate, at "
                 f"{self.same_replicate_pearson:.2f} with the row itself."
             )
-        if self.opposite_order > 0.99:
-            lines.append(WHY_NOT_A_CEILING)
         return lines
 
     def to_plain(self) -> dict[str, Any]:

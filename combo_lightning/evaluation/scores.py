@@ -21,13 +21,14 @@ class Scores:
     """Scores over a set of rows; NaN where one is not defined.
 
     Args:
-        rows: Number of rows.
+        rows: Number of rows with a weight above 0; others count nowhere.
         mse: Mean squared error, in the response's unit squared.
         rmse: Its root, in the response's unit.
         mae: Mean absolute error, in the response's unit.
         r2: 1 - (squared error) / (squared deviation from the rows' own mean).
         pearson: Pearson's correlation.
-        spearman: Pearson's correlation of the ranks (ties get their mean rank).
+        spearman: Weighted Pearson's correlation of the ranks. The ranks themselves are not
+            weighted; ties get their mean rank.
     """
 
     rows: int
@@ -49,30 +50,35 @@ def score(prediction_N: Floats, response_N: Floats, weight_N: Floats | None = No
     Args:
         prediction_N: Predictions.
         response_N: Measurements, in the same unit.
-        weight_N: Weights, at least 0; None: all 1. In Spearman's they weigh the ranks' moments.
+        weight_N: Weights, at least 0; None: all 1.
 
     Returns:
-        The scores. R2 and correlations are NaN for fewer than two rows or a constant side.
+        The scores. R2 is NaN where the response is constant, correlations where either side is;
+        all are NaN without rows. A prediction that is not finite gives NaN or infinity, and no
+        warning.
     """
     p = np.asarray(prediction_N, dtype=np.float64)
     y = np.asarray(response_N, dtype=np.float64)
     w = np.ones_like(y) if weight_N is None else np.asarray(weight_N, dtype=np.float64)
-    total = w.sum()
-    if not total:
-        return Scores(len(y), *[math.nan] * 6)
-    w = w / total
-    error = p - y
-    mse = float((w * error**2).sum())
-    variance = float((w * (y - (w * y).sum()) ** 2).sum())
-    return Scores(
-        rows=len(y),
-        mse=mse,
-        rmse=math.sqrt(mse),
-        mae=float((w * np.abs(error)).sum()),
-        r2=1 - mse / variance if variance > 0 else math.nan,
-        pearson=_correlation(p, y, w),
-        spearman=_correlation(rankdata(p), rankdata(y), w),
-    )
+    counted = w > 0
+    if not counted.all():
+        p, y, w = p[counted], y[counted], w[counted]  # weight 0 must not shift ranks either
+    if not len(y):
+        return Scores(0, *[math.nan] * 6)
+    w = w / w.sum()
+    with np.errstate(all="ignore"):
+        error = p - y
+        mse = float((w * error**2).sum())
+        variance = float((w * (y - (w * y).sum()) ** 2).sum())
+        return Scores(
+            rows=len(y),
+            mse=mse,
+            rmse=math.sqrt(mse),
+            mae=float((w * np.abs(error)).sum()),
+            r2=1 - mse / variance if np.ptp(y) > 0 and variance > 0 else math.nan,
+            pearson=_correlation(p, y, w),
+            spearman=_correlation(rankdata(p), rankdata(y), w),
+        )
 
 
 def _correlation(a: Floats, b: Floats, w: Floats) -> float:
