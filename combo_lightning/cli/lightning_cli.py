@@ -9,12 +9,18 @@ from typing import Any
 import lightning.pytorch as pl
 from jsonargparse.typing import NonNegativeInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError
-from combo_lightning.runs.checkpointing import LAST, AtomicCheckpointIO, LastCheckpoint
+from combo_lightning.runs.checkpointing import (
+    BEST,
+    LAST,
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    LastCheckpoint,
+)
 from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir, read_record, write_aside
 from combo_lightning.runs.metrics_csv import MetricsCsv
 from combo_lightning.runs.test_comparison import TestComparison
@@ -101,7 +107,7 @@ class ComboCLI(LightningCLI):
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
         config["plugins"] = [*plugins, AtomicCheckpointIO()]
         # The best checkpoint comes before the last: what it has just decided is saved with it.
-        always: list[pl.Callback] = [RichProgressBar(leave=True), RunRecord(), MetricsCsv()]
+        always: list[pl.Callback] = [RichProgressBar(), RunRecord(), MetricsCsv()]
         always += [TestComparison(), *self._checkpoints(config)]
         trainer = super()._instantiate_trainer(config, always)
         assert isinstance(trainer, pl.Trainer)
@@ -110,16 +116,7 @@ class ComboCLI(LightningCLI):
     def _checkpoints(self, config: dict[str, Any]) -> list[pl.Callback]:
         command = self.config[self.subcommand]
         folder = str(Path(config["default_root_dir"]) / "checkpoints")
-        best = ModelCheckpoint(
-            dirpath=folder,
-            filename="best",
-            monitor="val_mse",
-            mode="min",
-            save_top_k=1,
-            enable_version_counter=False,
-            save_weights_only=False,
-        )
-        return [best, LastCheckpoint(command.save_every_n_train_steps)]
+        return [BestCheckpoint(folder), LastCheckpoint(command.save_every_n_train_steps)]
 
     def before_fit(self) -> None:
         """Write the configuration into the run folder, for `test` and `fit --resume`."""
@@ -140,6 +137,16 @@ class ComboCLI(LightningCLI):
         self.trainer.fit(
             model, datamodule=datamodule, ckpt_path=str(last) if last.exists() and resume else None
         )
+        best = last.with_name(BEST)
+        logger.info(
+            "next: combo-lightning test --config %s --ckpt_path %s",
+            last.parent.parent / CONFIG,
+            best,
+        )
+
+    def test(self, model: ComboTask, datamodule: ComboDataModule, ckpt_path: str) -> None:
+        """Score the test part; `TestComparison` prints the table."""
+        self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, verbose=False)
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -156,7 +163,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
         InputError: If the input is at fault.
     """
     # What Lightning says at the start is about itself; its warnings stay.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     words = list(arguments)
     run_dir = _value_of("--resume", words) if command == "fit" else None
     if run_dir is not None:

@@ -93,7 +93,7 @@ class SimulationConfig:
         if self.cells < 2 or self.drugs <= self.num_slots:
             raise InputError(
                 f"{self.cells} cells and {self.drugs} drugs cannot make a screen of "
-                f"{self.num_slots} drugs a row; use at least 2 cells and {self.num_slots + 1} drugs"
+                f"{self.num_slots} drugs a row; use 2 cells and {self.num_slots + 1} drugs or more"
             )
         if not 0 < self.ceiling_r2 <= 1:
             raise InputError(f"the ceiling of R2 is {self.ceiling_r2}; it must lie in (0, 1]")
@@ -114,17 +114,15 @@ class Truth:
         middle_D: Middle dose of each drug, log10 molar.
         log_ic50_DC: Dose of half effect of each drug in each line, log10 molar.
         floor_D: Growth fraction under a saturating dose.
-        drug_DQ: Latent features of the drugs, standardised.
-        cell_CQ: Latent features of the lines, standardised.
-        mix_QQQ: Three-way interaction, symmetric in the drugs.
+        line_CQ: What turns a pair's effects on: 1, then the line's latent features.
+        pair_QDD: Effect of each pair of drugs, for each of these; symmetric.
     """
 
     middle_D: Floats
     log_ic50_DC: Floats
     floor_D: Floats
-    drug_DQ: Floats
-    cell_CQ: Floats
-    mix_QQQ: Floats
+    line_CQ: Floats
+    pair_QDD: Floats
 
     @classmethod
     def draw(cls, drug_DQ: Floats, cell_CQ: Floats, draw: np.random.Generator) -> "Truth":
@@ -135,25 +133,20 @@ class Truth:
         middle_D = np.round(-6 + potency, 1)
         shift_DC = selective @ cell_CQ.T / np.sqrt(cell_width)
         weak = np.tanh(drug_DQ @ draw.normal(size=width) / np.sqrt(width))
-        # A few directions, so that a network can find them: pairs of drugs (first line), and
-        # pairs of drugs in the light of the line's own features (the others).
-        mix = np.zeros((cell_width + 1, width, width))
-        for q in range(cell_width + 1):
-            a = draw.normal(size=width) / np.sqrt(width)
-            mix[q] = np.outer(a, a) * (1.0 if q else 0.7)
-        return cls(middle_D, middle_D[:, None] + 0.4 * shift_DC, 0.1 + 0.4 * weak, drug_DQ,
-                   cell_CQ, mix)  # fmt: skip
+        return cls(
+            middle_D,
+            middle_D[:, None] + 0.4 * shift_DC,
+            0.1 + 0.4 * weak,
+            np.concatenate([np.ones((len(cell_CQ), 1)), cell_CQ], axis=1),
+            _draw_pair_effects(drug_DQ, 1 + cell_width, draw),
+        )
 
     def interaction(self, cell_N: Codes, first_N: Codes, second_N: Codes) -> Floats:
         """Give the strength of the synergy of two drugs in a line; equal in either order."""
-        line = np.concatenate([np.ones((len(self.cell_CQ), 1)), self.cell_CQ], axis=1)
         total = np.zeros(len(cell_N))
-        for q, mix in enumerate(self.mix_QQQ):
-            # Summed symmetrically, so that the order leaves no trace in the last digit.
-            pair_DD = self.drug_DQ @ mix @ self.drug_DQ.T
-            pair_DD = (pair_DD + pair_DD.T) / 2
-            total += pair_DD[first_N, second_N] * line[cell_N, q]
-        return 0.6 * np.tanh(total / np.sqrt(len(self.mix_QQQ)))
+        for pair_DD, line_C in zip(self.pair_QDD, self.line_CQ.T, strict=True):
+            total += pair_DD[first_N, second_N] * line_C[cell_N]
+        return 0.6 * np.tanh(total)
 
     def growth(self, cell_N: Codes, drug_NK: Codes, dose_NK: Floats) -> tuple[Floats, Floats]:
         """Give true and expected percent growth.
@@ -176,6 +169,28 @@ class Truth:
             strength = self.interaction(cell_N, drug_NK[:, k], drug_NK[:, m])
             synergy += 100 * strength * bound[:, k] * bound[:, m]
         return expected - synergy, expected
+
+
+def _draw_pair_effects(drug_DQ: Floats, count: int, draw: np.random.Generator) -> Floats:
+    """Draw symmetric effects of pairs of drugs, smooth in the drugs' features.
+
+    The first holds in every line: what drugs bring along, and what the pair does together. It is
+    what identities can tell. The others hold in the light of a line's features only: the three-way
+    part, more than half of the variance, which takes a model of features.
+    """
+    upper = np.triu_indices(len(drug_DQ), 1)
+    effects = []
+    for q in range(count):
+        a, b = draw.normal(size=(2, drug_DQ.shape[1]))
+        own = np.tanh(drug_DQ @ a)
+        pair_DD = np.outer(own, own)
+        if not q:
+            alone = np.tanh(drug_DQ @ b)
+            pair_DD = pair_DD / pair_DD[upper].std() + 0.7 * (alone[:, None] + alone[None, :])
+        pair_DD = pair_DD - pair_DD[upper].mean()
+        share = 0.4 if not q else 0.6 / (count - 1)
+        effects.append(pair_DD / pair_DD[upper].std() * np.sqrt(share))
+    return np.stack(effects)
 
 
 @dataclass(frozen=True)
@@ -265,7 +280,7 @@ def _draw_cells(config: SimulationConfig, draw: np.random.Generator) -> tuple[En
         # As in the NCI-60, one line was never measured, and single values are missing.
         blocks[0].values_EF[draw.integers(config.cells)] = np.nan
         blocks[1].values_EF[draw.random(blocks[1].values_EF.shape) < 0.01] = np.nan
-    annotations = {
+    annotations: dict[str, Sequence[Any]] = {
         "name": ids,
         "tissue": [TISSUES[t] for t in tissue],
         "synonyms": [[] for _ in ids],
@@ -282,7 +297,11 @@ def _features(name: str, latent: Floats, width: int, draw: np.random.Generator) 
 
 
 def _draw_combinations(config: SimulationConfig, draw: np.random.Generator) -> tuple[Codes, Codes]:
-    """Draw which drugs meet in which line, in whatever order, and which are measured twice."""
+    """Draw which drugs meet in which line, in whatever order, and which are measured twice.
+
+    Raises:
+        InputError: If more are asked for than there are.
+    """
     sets = np.array(list(combinations(range(config.drugs), config.num_slots)), dtype=np.int64)
     total = len(sets) * config.cells
     wanted = total if config.combinations is None else config.combinations
@@ -322,8 +341,8 @@ def _respond(
         return cell_N, drug_NK, np.where(drug_NK >= 0, dose_NK, np.nan), true_N
     lowest = np.full(len(cell_N), np.inf)
     total = np.zeros(len(cell_N))
-    for steps in grid:
-        growth, expected = truth.growth(cell_N, drug_NK, truth.middle_D[drug_NK] + np.array(steps))
+    for step in grid:
+        growth, expected = truth.growth(cell_N, drug_NK, truth.middle_D[drug_NK] + np.array(step))
         lowest = np.minimum(lowest, growth)
         total += expected - growth
     return cell_N, drug_NK, None, total if response == "combo_score" else lowest

@@ -14,9 +14,9 @@ import pandas as pd
 from combo_lightning.data.dataset import ScreenDataset
 from combo_lightning.data.identity import Codes
 from combo_lightning.data.splits import Split
+from combo_lightning.errors import InputError
 from combo_lightning.evaluation.baselines import fit_baselines
 from combo_lightning.evaluation.replicates import (
-    WHY_NOT_A_CEILING,
     ReplicateStatement,
     state_replicates,
 )
@@ -35,8 +35,8 @@ class Comparison:
         unit: Unit of the response.
         models: The model's scores by name, the model itself first.
         baselines: The baselines' scores by name.
-        by_unseen: The model's and the best baseline's scores for rows with 0, 1, 2 .. drugs that
-            training never saw; empty where all rows are of one kind.
+        by_unseen: The scores of each model and baseline (column ``predictor``) for rows with 0, 1,
+            2 .. drugs that training never saw; empty where all rows are of one kind.
         by_line: The model's scores for each cell line.
         by_tissue: The same for each tissue.
         by_drug: The same for each drug; a row counts for each of its drugs.
@@ -59,22 +59,34 @@ class Comparison:
 
     @property
     def best_baseline(self) -> str:
-        """The baseline with the highest R2."""
-        return max(self.baselines, key=lambda name: self.baselines[name].r2)
+        """The baseline with the smallest squared error, which has the highest R2."""
+        return min(self.baselines, key=lambda name: self.baselines[name].mse)
 
     def lines(self) -> list[str]:
-        """Say plainly who is ahead, and what replicates say."""
-        best, model = self.best_baseline, self.model
-        better = [n for n, s in self.baselines.items() if s.r2 >= model.r2]
-        if better:
-            first = f"A baseline beats the model: {', '.join(better)}."
-        else:
-            gain = model.r2 - self.baselines[best].r2
-            first = f"The model beats every baseline; the best is '{best}', by {gain:.3f} of R2."
-        said = [first, *self.replicates.lines()]
-        if self.replicates.opposite_order > 0.99 and model.r2 > self.replicates.naive_ceiling_r2:
-            said.append(WHY_NOT_A_CEILING)
-        return said
+        """Say plainly who is ahead, over all rows and part by part, and what replicates say."""
+        errors = {name: scores.mse for name, scores in self.baselines.items()}
+        lines = []
+        for name, scores in self.models.items():
+            who = "the model" if scores is self.model else f"'{name}'"
+            better = _at_least_as_good(scores.mse, errors)
+            if better:
+                lines.append(f"A baseline beats {who}: {', '.join(better)}.")
+            elif scores is self.model:
+                lines.append(self._lead())
+        for part, frame in self.by_unseen.groupby("name") if len(self.by_unseen) else ():
+            error = dict(zip(frame["predictor"], frame["mse"], strict=True))
+            own = error[next(iter(self.models))]
+            better = _at_least_as_good(own, {name: error[name] for name in self.baselines})
+            if better:
+                lines.append(f"With {part} a baseline beats the model: {', '.join(better)}.")
+        return [*lines, *self.replicates.lines()]
+
+    def _lead(self) -> str:
+        best = self.best_baseline
+        by = f"{self.model.r2 - self.baselines[best].r2:.3f} of R2"
+        if not np.isfinite(self.model.r2):  # one row, or a constant response
+            by = f"{self.baselines[best].rmse - self.model.rmse:.3g} of RMSE"
+        return f"The model beats every baseline; the best is '{best}', by {by}."
 
     def to_plain(self) -> dict[str, Any]:
         """Give everything as plain values, for JSON; what is not defined is null."""
@@ -96,6 +108,11 @@ class Comparison:
         }
 
 
+def _at_least_as_good(mse: float, others: Mapping[str, float]) -> list[str]:
+    """Name those whose error the model's does not undercut; an error of NaN undercuts none."""
+    return [name for name, other in others.items() if not mse < other]
+
+
 def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
     """Turn NaN, which JSON does not know, into null."""
     return {
@@ -112,17 +129,21 @@ def compare(dataset: ScreenDataset, split: Split, predictions: Mapping[str, Floa
         split: Its parts.
         predictions: Predictions of the test rows by name, in the response's unit; the model itself
             first.
+
+    Raises:
+        InputError: If there are no test rows or nothing to fit the baselines on.
     """
     rows = split.test_rows
+    if not len(rows):
+        raise InputError("the split has no test rows; ask for some (data.split.test_fraction)")
     responses = dataset.responses
     y = responses.response_N[rows].astype(np.float64)
     w = None if responses.weight_N is None else responses.weight_N[rows].astype(np.float64)
     fitted = fit_baselines(dataset, split.train_rows, split.validation_rows)
     naive = {baseline.name: baseline.predict(rows) for baseline in fitted}
     baselines = {name: score(p, y, w) for name, p in naive.items()}
-    best = max(baselines, key=lambda name: baselines[name].r2)
     model = next(iter(predictions.values()))
-    tissues = [tissue or "" for tissue in dataset.cells.annotation("tissue")]
+    tissues = [tissue or "not stated" for tissue in dataset.cells.annotation("tissue")]
     distinct = sorted(set(tissues))
     tissue_of_line = np.array([distinct.index(tissue) for tissue in tissues])
     line_N = responses.cell_N[rows].astype(np.int64)
@@ -130,9 +151,7 @@ def compare(dataset: ScreenDataset, split: Split, predictions: Mapping[str, Floa
         unit=dataset.kind.unit,
         models={name: score(p, y, w) for name, p in predictions.items()},
         baselines=baselines,
-        by_unseen=_by_unseen(
-            {"model": model, best: naive[best]}, y, w, split.unseen_drugs_N[rows]
-        ),
+        by_unseen=_by_unseen({**predictions, **naive}, y, w, split.unseen_drugs_N[rows]),
         by_line=scores_by_group(model, y, w, line_N, dataset.cells.ids),
         by_tissue=scores_by_group(model, y, w, tissue_of_line[line_N], distinct),
         by_drug=_by_drug(model, y, w, responses.drug_NK[rows], _drug_names(dataset)),
@@ -158,8 +177,9 @@ def _by_unseen(
     frames = []
     for name, prediction in predictions.items():
         frame = scores_by_group(prediction, y, w, unseen_N.astype(np.int64), names)
-        frames.append(frame.sort_values("name").assign(predictor=name))
-    return pd.concat(frames, ignore_index=True)
+        frames.append(frame.assign(predictor=name))
+    frame = pd.concat(frames, ignore_index=True)
+    return frame.sort_values("name", kind="stable", ignore_index=True)
 
 
 def _by_drug(
@@ -170,11 +190,13 @@ def _by_drug(
     names: Sequence[str],
 ) -> pd.DataFrame:
     num_slots = drug_NK.shape[1]
+    drug_NK = np.sort(drug_NK.astype(np.int64), axis=1)
+    drug_NK[:, 1:][drug_NK[:, 1:] == drug_NK[:, :-1]] = -1  # a drug with itself counts once
     return scores_by_group(
         np.tile(prediction, num_slots),
         np.tile(y, num_slots),
         None if w is None else np.tile(w, num_slots),
-        drug_NK.T.reshape(-1).astype(np.int64),
+        drug_NK.T.reshape(-1),
         names,
     )
 

@@ -22,14 +22,14 @@ WHY_NOT_A_CEILING = (
 
 @dataclass(frozen=True)
 class ReplicateStatement:
-    """What replicates say.
+    """What replicates say; every row counts alike, whatever its weight.
 
     Args:
         pairs: Pairs of rows that measured the same thing, over all parts.
         correlation: Pearson's correlation between the two.
         naive_ceiling_r2: 1 - (half the mean squared difference) / (variance of all responses).
         opposite_order: Share of the pairs whose drugs stand in different order.
-        test_pairs: Test rows with a replicate.
+        test_rows: Test rows with a replicate.
         other_replicate_pearson: Correlation of their predictions with the other replicate.
         same_replicate_pearson: Correlation of their predictions with the row itself.
     """
@@ -38,7 +38,7 @@ class ReplicateStatement:
     correlation: float
     naive_ceiling_r2: float
     opposite_order: float
-    test_pairs: int
+    test_rows: int
     other_replicate_pearson: float
     same_replicate_pearson: float
 
@@ -50,9 +50,9 @@ class ReplicateStatement:
             f"{self.pairs} replicate pairs: correlation {self.correlation:.2f}, naive ceiling of "
             f"R2 {self.naive_ceiling_r2:.2f}.",
         ]
-        if self.test_pairs > 2:
+        if np.isfinite(self.other_replicate_pearson):
             lines.append(
-                f"Predictions of {self.test_pairs} test rows correlate at "
+                f"Predictions of {self.test_rows} test rows correlate at "
                 f"{self.other_replicate_pearson:.2f} with the other replicate, at "
                 f"{self.same_replicate_pearson:.2f} with the row itself."
             )
@@ -101,7 +101,7 @@ def state_replicates(
         correlation=score(y[first], y[second]).pearson if len(first) else np.nan,
         naive_ceiling_r2=1 - noise / variance if variance > 0 else np.nan,
         opposite_order=float(moved.mean()) if len(first) else np.nan,
-        test_pairs=len(rows),
+        test_rows=len(np.unique(rows)),
         other_replicate_pearson=score(predicted[rows], y[others]).pearson if len(rows) else np.nan,
         same_replicate_pearson=score(predicted[rows], y[rows]).pearson if len(rows) else np.nan,
     )

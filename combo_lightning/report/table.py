@@ -4,16 +4,21 @@ import math
 from collections.abc import Mapping
 
 import pandas as pd
+from rich import box
 from rich.table import Table
 
 from combo_lightning.evaluation.comparison import METRICS, Comparison
 from combo_lightning.evaluation.scores import Scores
 
+TITLES = {"r2": "R2", "pearson": "Pearson", "spearman": "Spearman", "rmse": "RMSE", "mae": "MAE"}
 
-def _figure(value: float, metric: str) -> str:
-    if value is None or math.isnan(value):
+
+def _figure(value: float, metric: str, *, beside: float | None = None) -> str:
+    """Write a score; an error of 10 or more (or `beside` one, as its spread) with one decimal."""
+    if math.isnan(value):
         return "-"
-    return f"{value:.1f}" if metric in ("rmse", "mae") and abs(value) >= 10 else f"{value:.3f}"
+    large = metric in ("rmse", "mae") and abs(value if beside is None else beside) >= 10
+    return f"{value:.1f}" if large else f"{value:.3f}"
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -22,7 +27,7 @@ def comparison_table(comparison: Comparison) -> Table:
     table = Table(title="Test", caption=rows, title_justify="left", caption_justify="left")
     table.add_column("")
     for metric in METRICS:
-        table.add_column(metric.upper() if metric != "pearson" else "Pearson", justify="right")
+        table.add_column(TITLES[metric], justify="right", no_wrap=True)
     _add(table, comparison.models, bold=True)
     table.add_section()
     _add(table, comparison.baselines, bold=False)
@@ -36,34 +41,49 @@ def _add(table: Table, named: Mapping[str, Scores], *, bold: bool) -> None:
 
 
 def unseen_table(comparison: Comparison) -> Table | None:
-    """Lay out the scores by how many of a row's drugs training never saw; None: all the same."""
+    """Lay out the scores by how many of a row's drugs training never saw; None: all the same.
+
+    Each part shows the models and the baseline that is best there.
+    """
     if comparison.by_unseen.empty:
         return None
     table = Table(title="By drugs that training never saw", title_justify="left")
-    for name in ("", "", "rows", "R2", "Pearson"):
-        table.add_column(name, justify="left" if not name else "right")
-    for _, row in comparison.by_unseen.iterrows():
-        table.add_row(
-            row["name"],
-            row["predictor"],
-            f"{row['rows']:,}",
-            _figure(row["r2"], "r2"),
-            _figure(row["pearson"], "pearson"),
-        )
+    for name in ("", "", "rows", *(TITLES[metric] for metric in METRICS)):
+        table.add_column(name, justify="right" if name else "left", no_wrap=bool(name))
+    for part, frame in comparison.by_unseen.groupby("name"):
+        naive = frame[frame["predictor"].isin(list(comparison.baselines))]
+        best = naive.nsmallest(1, "mse")
+        models = frame[frame["predictor"].isin(list(comparison.models))]
+        for _, row in pd.concat([models, best]).iterrows():
+            figures = [_figure(row[metric], metric) for metric in METRICS]
+            table.add_row(str(part), row["predictor"], f"{row['rows']:,}", *figures)
+        table.add_section()
     return table
 
 
 def folds_table(summary: pd.DataFrame) -> Table:
-    """Lay out mean and spread over folds."""
-    table = Table(title="Folds: mean ± standard deviation", title_justify="left")
+    """Lay out mean and spread over folds.
+
+    Args:
+        summary: What `evaluation.comparison.summarise_folds` gave.
+    """
+    folds = "/".join(str(count) for count in sorted(set(summary["folds"])))
+    table = Table(
+        title=f"{folds} folds: mean ± standard deviation",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("")
-    table.add_column("folds", justify="right")
     for metric in METRICS:
-        table.add_column(metric.upper() if metric != "pearson" else "Pearson", justify="right")
+        table.add_column(TITLES[metric], justify="right", no_wrap=True)
     for _, row in summary.iterrows():
-        figures = [
-            f"{_figure(row[metric], metric)} ± {_figure(row[f'{metric}_sd'], metric)}"
-            for metric in METRICS
-        ]
-        table.add_row(str(row["name"]), str(row["folds"]), *figures)
+        table.add_row(str(row["name"]), *(_mean_and_spread(row, metric) for metric in METRICS))
     return table
+
+
+def _mean_and_spread(row: pd.Series, metric: str) -> str:
+    mean, spread = row[metric], row[f"{metric}_sd"]
+    if math.isnan(mean) or math.isnan(spread):
+        return _figure(mean, metric)
+    return f"{_figure(mean, metric)} ±{_figure(spread, metric, beside=mean)}"

@@ -9,12 +9,13 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
 from combo_lightning.checkpoint import load_checkpoint
 
 logger = logging.getLogger(__name__)
 
+BEST = "best.ckpt"
 LAST = "last.ckpt"
 
 
@@ -49,6 +50,24 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> dict[str, Any]:
         """Load a checkpoint on the CPU, always with ``weights_only=True``."""
         return load_checkpoint(Path(path))
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keep ``checkpoints/best.ckpt``: the lowest ``val_mse``; without validation rows the last.
+
+    Args:
+        folder: The folder of the checkpoints.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            dirpath=folder, filename="best", monitor="val_mse", enable_version_counter=False
+        )
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the end of training where nothing validated."""
+        if not trainer.num_val_batches or not sum(trainer.num_val_batches):
+            trainer.save_checkpoint(Path(str(self.dirpath)) / BEST)
 
 
 class LastCheckpoint(Checkpoint):
