@@ -17,6 +17,7 @@ from combo_lightning.data.splits import Split
 from combo_lightning.errors import InputError
 from combo_lightning.evaluation.baselines import fit_baselines
 from combo_lightning.evaluation.replicates import (
+    WHY_NOT_A_CEILING,
     ReplicateStatement,
     state_replicates,
 )
@@ -79,7 +80,13 @@ class Comparison:
             better = _at_least_as_good(own, {name: error[name] for name in self.baselines})
             if better:
                 lines.append(f"With {part} a baseline beats the model: {', '.join(better)}.")
-        return [*lines, *self.replicates.lines()]
+        lines += self.replicates.lines()
+        if (
+            self.replicates.opposite_order > 0.99
+            and self.model.r2 > self.replicates.naive_ceiling_r2
+        ):
+            lines.append(WHY_NOT_A_CEILING)
+        return lines
 
     def _lead(self) -> str:
         best = self.best_baseline

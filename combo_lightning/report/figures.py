@@ -52,7 +52,7 @@ def hexbin(
         linewidths=0.1,
     )
     # One bin of one row, or none: a logarithmic scale needs two ends.
-    bins.set_clim(1, max(10.0, float(bins.get_array().max(initial=1))))  # type: ignore[union-attr]
+    bins.set_clim(1, max([10.0, *np.asarray(bins.get_array())]))
     axes.plot([low, high], [low, high], color="tab:red", linewidth=1.0, linestyle="--")
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     axes.set_xlabel(f"measured: {unit}", fontsize=9)
