@@ -53,7 +53,14 @@ class TestComparison(pl.Callback):
         frame.to_parquet(aside, index=False)
         os.replace(aside, folder / "predictions.parquet")
         picture = folder / "predicted_vs_measured.png"
-        hexbin(predictions["model"], frame["response"].to_numpy(), comparison.unit, picture)
+        weight_N = data.dataset.responses.weight_N
+        hexbin(
+            predictions["model"],
+            frame["response"].to_numpy(),
+            comparison.unit,
+            picture,
+            weight_N=None if weight_N is None else weight_N[data.split.test_rows],
+        )
         logger.info("wrote %s, predictions.parquet and %s", folder / SCORES, picture.name)
 
 
