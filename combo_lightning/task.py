@@ -213,7 +213,7 @@ class ComboTask(pl.LightningModule):
         optimizer = kind(groups, lr=config.learning_rate, betas=(beta_1, beta_2), fused=True)
         if config.schedule == "constant":
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
+        steps = self._count_steps()
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: warmup_cosine(step, steps, config.warmup_fraction)
         )
@@ -221,6 +221,30 @@ class ComboTask(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def _count_steps(self) -> int:
+        """Count the optimizer's steps over the whole fit.
+
+        Lightning's ``estimated_stepping_batches`` would build the training batches too early: a
+        resumed run would then forget its position in the epoch.
+
+        Raises:
+            InputError: If the fit has no stated end.
+        """
+        trainer = self.trainer
+        batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
+        limit = trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * (limit or 1.0))
+        limits = []
+        if trainer.max_epochs is not None and trainer.max_epochs > 0:
+            limits.append(math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs)
+        if trainer.max_steps > 0:
+            limits.append(trainer.max_steps)
+        if not limits:
+            raise InputError(
+                "schedule 'warmup_cosine' needs an end: set trainer.max_epochs or trainer.max_steps"
+            )
+        return max(1, min(limits))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what prediction needs beside the weights."""

@@ -208,6 +208,8 @@ def _silence_known_warnings() -> None:
     known = [
         # Our program hands the arguments over; nothing else reads sys.argv.
         ".*LightningCLI's args parameter is intended to run from within Python.*",
+        # A resumed run goes on in its own folder.
+        ".*Checkpoint directory .* exists and is not empty.*",
         # Lightning's own use of a torch interface that is going away.
         ".*isinstance.treespec, LeafSpec.. is deprecated.*",
         # Batches are slices of an index array in memory; workers would only slow them down.

@@ -36,7 +36,7 @@ RESPONSE_KINDS: dict[str, ResponseKind] = {
     for kind in (
         ResponseKind("growth", "percent growth", per_dose=True),
         ResponseKind("min_growth", "percent growth"),
-        ResponseKind("combo_score", "ComboScore (percent growth summed over 9 doses)"),
+        ResponseKind("combo_score", "ComboScore points"),
         ResponseKind("ic50", "log10 molar"),
         ResponseKind("gi50", "log10 molar"),
         ResponseKind("auc", "fraction"),
