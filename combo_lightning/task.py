@@ -237,12 +237,14 @@ class ComboTask(pl.LightningModule):
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * (limit or 1.0))
         limits = []
         if trainer.max_epochs is not None and trainer.max_epochs > 0:
-            limits.append(math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs)
+            steps = math.ceil(batches / trainer.accumulate_grad_batches)
+            limits.append(steps * trainer.max_epochs)
         if trainer.max_steps > 0:
             limits.append(trainer.max_steps)
         if not limits:
             raise InputError(
-                "schedule 'warmup_cosine' needs an end: set trainer.max_epochs or trainer.max_steps"
+                "schedule 'warmup_cosine' needs an end: set trainer.max_epochs or "
+                "trainer.max_steps"
             )
         return max(1, min(limits))
 

@@ -22,7 +22,7 @@ def run(
     """Write a simulated screen.
 
     Args:
-        out: The data set to make, a directory; with `raw` a CSV file.
+        out: The data set to make, a directory.
         preset: Sizes to start from: "small" (seconds to train), "demo", "poster" (the reference
             data set's 305,626 rows, 921 cell and 3,829 drug features).
         response: What is measured.
@@ -32,7 +32,8 @@ def run(
         slots: Drugs of a combination.
         ceiling_r2: R2 that the true function reaches on the measurements: the noise's size.
         seed: Seed of everything.
-        raw: Write dose-level wells in the 29 columns of NCI's ComboDrugGrowth file instead.
+        raw: Write raw files instead: dose-level wells in the 29 columns of NCI's
+            ComboDrugGrowth, drugs, cell lines, expression.
         overwrite: Replace what is there.
     """
     from combo_lightning.data.simulator import preset_config, simulate, write_simulation

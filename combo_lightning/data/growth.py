@@ -52,12 +52,12 @@ def score(expected: Floats, measured: Floats) -> Floats:
     Positive is synergy. The sum over a block's nine doses is its ComboScore.
 
     Args:
-        expected: Expected percent growth, in hundredths as the file has it.
+        expected: Expected percent growth, with the file's three decimals.
         measured: Measured percent growth, likewise.
 
     Source:
         SCORE of ComboDrugGrowth; exact in all 1,368 wells of the sample.
     """
-    # The file's numbers have two decimals; without this 0.5 comes out as 0.49999999.
-    difference = np.rint((expected - measured) * 100) / 100
+    # The file's numbers have three decimals; without this 0.5 comes out as 0.49999999.
+    difference = np.rint((expected - measured) * 1000) / 1000
     return np.asarray(np.sign(difference) * np.floor(np.abs(difference) + 0.5))
