@@ -95,8 +95,9 @@ def _say(sentence: str, *, debug: bool, code: int = 2) -> int:
 def run_command(name: str, arguments: Sequence[str]) -> int:
     """Parse the options of one of our own commands from its function's signature, and call it.
 
-    The module ``cli/NAME.py`` holds either ``run`` or ``SUBCOMMANDS`` (name to function). Options
-    and their help are the function's arguments and docstring.
+    The module ``cli/NAME.py`` holds ``run``, or ``SUBCOMMANDS`` (name to function): options and
+    their help are the function's arguments and docstring. A module with ``main`` reads its words
+    itself.
 
     Args:
         name: The command.
@@ -108,6 +109,8 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
     from jsonargparse import ArgumentParser
 
     module = importlib.import_module(f"combo_lightning.cli.{name.replace('-', '_')}")
+    if hasattr(module, "main"):
+        return int(module.main(arguments))
     choices: dict[str, Callable[..., int | None]] | None = getattr(module, "SUBCOMMANDS", None)
     if choices is None:
         parser = ArgumentParser(prog=f"combo-lightning {name}", description=COMMANDS[name])

@@ -103,6 +103,54 @@ def almanac_growth(
     )
 
 
+def table(
+    *,
+    responses: Path,
+    out: Path,
+    response: str = "other",
+    cells: Path | None = None,
+    drugs: Path | None = None,
+    cell_column: str | None = None,
+    drug_columns: list[str] | None = None,
+    dose_columns: list[str] | None = None,
+    response_column: str | None = None,
+    dose_unit: Literal["M", "mM", "uM", "nM", "log10M"] = "uM",
+    matrix: bool = False,
+    chemistry: list[Chemistry] = ["descriptors", "morgan"],  # noqa: B006  jsonargparse copies it
+    overwrite: bool = False,
+) -> None:
+    """Prepare your own tables: CSV, TSV or Parquet.
+
+    Args:
+        responses: One row a measurement (or, with `matrix`, a combination).
+        out: The data set to make, a directory.
+        response: What was measured: growth, min_growth, combo_score, ic50, gi50, auc, zscore,
+            synergy or other.
+        cells: Cell lines: a name, optionally a tissue, one column a feature.
+        drugs: Drugs: a name, optionally SMILES, one column a feature.
+        cell_column: Column of the cell line; none: guessed by name, as are the others.
+        drug_columns: Columns of the drugs, slot by slot.
+        dose_columns: Columns of their doses (response "growth").
+        response_column: Column of the response.
+        dose_unit: Unit of the doses.
+        matrix: Responses stand as a matrix: drug columns, then one column a cell line.
+        chemistry: Features to compute from SMILES.
+        overwrite: Replace a data set that is there.
+    """
+    from combo_lightning.data.sources.table import TableMapping, prepare_table
+
+    mapping = TableMapping(
+        cell_column, drug_columns, dose_columns, response_column, matrix, dose_unit
+    )
+    entities = {"cell": cells, "drug": drugs}
+    made_by = {"command": sys.argv[1:]}
+    _say_done(
+        prepare_table(
+            responses, response, mapping, entities, chemistry, out, made_by, overwrite=overwrite
+        )
+    )
+
+
 def _given(**profiles: Path | None) -> dict[str, Path]:
     return {name: path for name, path in profiles.items() if path is not None}
 
@@ -114,4 +162,5 @@ def _say_done(out: Path) -> None:
 SUBCOMMANDS = {
     "almanac-combo-score": almanac_combo_score,
     "almanac-growth": almanac_growth,
+    "table": table,
 }

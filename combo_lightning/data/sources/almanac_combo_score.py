@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from combo_lightning.data.dataset import DatasetWriter, SourceFile, kind_named
+from combo_lightning.data.dataset import SourceFile, kind_named
+from combo_lightning.data.dataset_writer import DatasetWriter
 from combo_lightning.data.names import cell_key
 from combo_lightning.data.sources.almanac_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.data.sources.raw_text import find_columns, read_rows

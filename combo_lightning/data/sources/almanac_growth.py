@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from combo_lightning.data.dataset import DatasetWriter, SourceFile, kind_named
+from combo_lightning.data.dataset import SourceFile, kind_named
+from combo_lightning.data.dataset_writer import DatasetWriter
 from combo_lightning.data.growth import expected_growth, score
 from combo_lightning.data.identity import combine_codes
 from combo_lightning.data.schema import ResponseKind
