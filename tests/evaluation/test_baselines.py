@@ -76,6 +76,34 @@ def test_additive_effects_solve_the_ridge_of_line_and_drugs() -> None:
     assert found == pytest.approx(y.mean() + effects[[0, 3, 4]].sum(), rel=1e-6)
 
 
+def test_an_empty_slot_is_no_drug() -> None:
+    screen = build_screen(
+        cell_N=[0] * 5,
+        drug_NK=[[0, -1], [0, 1], [1, -1], [1, -1], [0, -1]],
+        response_N=[1, 3, 9, 9, 0],
+    )
+    found = predict(screen, np.arange(4), np.array([4]))["drug mean"]
+    assert found == pytest.approx(5.5 + (1 + 3 - 11) / (2 + PSEUDO_ROWS))
+
+
+def test_the_ridge_is_that_of_a_dense_solver_at_the_strength_validation_chooses() -> None:
+    screen, _ = additive_screen(rows=600, seed=3)
+    who, y = module.Identities.of(screen), screen.responses.response_N.astype(float)
+    train, validation, rows = np.arange(400), np.arange(400, 500), np.arange(500, 600)
+    design = module._one_hot(module._symmetric_terms(who), np.arange(600)).toarray()
+    mean = y[train].mean()
+    errors, found = [], []
+    for strength in module.RIDGE_GRID:
+        normal = design[train].T @ design[train] + strength * np.eye(design.shape[1])
+        effects = np.linalg.solve(normal, design[train].T @ (y[train] - mean))
+        errors.append(score(mean + design[validation] @ effects, y[validation]).mse)
+        found.append(mean + design[rows] @ effects)
+    chosen = int(np.argmin(errors))
+    ridge = predict(screen, train, rows, validation)["ridge on identities and pairs"]
+    np.testing.assert_allclose(ridge, found[chosen], rtol=1e-5)
+    assert not np.allclose(ridge, found[np.argmax(errors)], rtol=1e-2)
+
+
 def test_drugs_never_seen_together_are_left_to_the_additive_effects() -> None:
     found = predict(tiny_screen(), np.arange(5), np.array([5, 6]))
     together, apart = found["pair mean"] == found["additive effects"]
