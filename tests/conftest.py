@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a small simulated screen, and the program run in a process of its own."""
+"""Fixtures for all tests: a small simulated screen, and commands in a process of their own."""
 
 import contextlib
 import io
@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# The first example of a test pays for its imports.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"

@@ -209,7 +209,7 @@ def _read_responses(
         response_N=response_N,
         weight_N=None if (weight_N == 1).all() else weight_N,
         study_N=study_N if len(studies) > 1 else None,
-        studies=tuple(str(study) for study in studies),
+        studies=tuple(study or "" for study in studies),
     )
 
 

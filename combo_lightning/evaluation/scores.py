@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import rankdata
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -77,8 +76,13 @@ def score(prediction_N: Floats, response_N: Floats, weight_N: Floats | None = No
             mae=float((w * np.abs(error)).sum()),
             r2=1 - mse / variance if np.ptp(y) > 0 and variance > 0 else math.nan,
             pearson=_correlation(p, y, w),
-            spearman=_correlation(rankdata(p), rankdata(y), w),
+            spearman=_correlation(_ranks(p), _ranks(y), w),
         )
+
+
+def _ranks(values: Floats) -> Floats:
+    # scipy.stats does this too, but takes 0.7 s and 60 MB to import.
+    return pd.Series(values).rank().to_numpy(dtype=np.float64)
 
 
 def _correlation(a: Floats, b: Floats, w: Floats) -> float:

@@ -4,18 +4,16 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import torch
-from rich.console import Console
-
 from combo_lightning.data.datamodule import ComboDataModule
-from combo_lightning.evaluation.comparison import Comparison, compare, rows_frame
-from combo_lightning.report.figures import hexbin
-from combo_lightning.report.table import comparison_table, unseen_table
 from combo_lightning.runs.folder import write_aside
 from combo_lightning.task import ComboTask
+
+if TYPE_CHECKING:
+    from combo_lightning.evaluation.comparison import Comparison
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +34,10 @@ class TestComparison(pl.Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare, print and write."""
+        # Imported here: a fit needs none of it, and it would take 80 MB of the fit's memory.
+        from combo_lightning.evaluation.comparison import compare, rows_frame
+        from combo_lightning.report.figures import hexbin
+
         if not trainer.is_global_zero or not isinstance(pl_module, ComboTask):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -64,8 +66,12 @@ class TestComparison(pl.Callback):
         logger.info("wrote %s, predictions.parquet and %s", folder / SCORES, picture.name)
 
 
-def show_comparison(comparison: Comparison) -> None:
+def show_comparison(comparison: "Comparison") -> None:
     """Print the tables and what they mean."""
+    from rich.console import Console
+
+    from combo_lightning.report.table import comparison_table, unseen_table
+
     console = Console()
     console.print(comparison_table(comparison))
     table = unseen_table(comparison)

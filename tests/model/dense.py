@@ -33,16 +33,19 @@ def draw_screen(
     dose: bool = False,
 ) -> Screen:
     draw = torch.Generator().manual_seed(5)
-    options = {"generator": draw, "dtype": torch.float64}
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(size, generator=draw, dtype=torch.float64)
+
     drug_BK = torch.randint(0, drugs, (rows, slots), generator=draw)
     if empty:
         drug_BK[: rows // 3, 1:] = -1
     return Screen(
-        EntityTable(torch.randn(cells, 7, **options), torch.arange(cells)),
-        EntityTable(torch.randn(drugs, 9, **options), torch.arange(drugs)),
+        EntityTable(normal(cells, 7), torch.arange(cells)),
+        EntityTable(normal(drugs, 9), torch.arange(drugs)),
         torch.randint(0, cells, (rows,), generator=draw),
         drug_BK,
-        torch.randn(rows, slots, **options) if dose else None,
+        normal(rows, slots) if dose else None,
     )
 
 
@@ -60,9 +63,7 @@ def encode_dense(encoder: Encoder, x_RF: Tensor, id_R: Tensor) -> Tensor:
 def predict_dense(model: ComboModel, screen: Screen) -> Tensor:
     """Predict by concatenating rows; without product terms and doses."""
     join, slots = model.join, model.sizes.num_slots
-    cell = encode_dense(
-        model.cell_encoder, screen.cells.features_EF[screen.cell_B], screen.cell_B
-    )
+    cell = encode_dense(model.cell_encoder, screen.cells.features_EF[screen.cell_B], screen.cell_B)
     slot_KB = screen.drug_BK.clamp(min=0).T.reshape(-1)
     drugs = encode_dense(model.drug_encoder, screen.drugs.features_EF[slot_KB], slot_KB)
     present = [(screen.drug_BK[:, k : k + 1] >= 0) for k in range(slots)]

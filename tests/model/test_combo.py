@@ -17,8 +17,11 @@ from combo_lightning.model.layers import SeededDropout, set_dropout_generator
 from tests.model.dense import Screen, draw_screen, predict_dense
 
 Join = Literal["concatenate", "symmetric", "slots"]
-# fp64, sums of about 20 terms in another order.
-EQUAL = {"rtol": 1e-9, "atol": 1e-9}
+
+
+def assert_equal(mine: Tensor, theirs: Tensor) -> None:
+    # fp64, sums of about 20 terms in another order.
+    torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-9)
 
 
 def build_model(screen: Screen, dropout: float = 0.0, **options: Any) -> ComboModel:
@@ -82,9 +85,9 @@ def test_without_dropout_both_modes_equal_the_dense_network(
     screen = draw_screen(slots=slots, empty=True)
     model = build_model(screen, join=join, dropout_mode=mode).train(training)
     factorised, dense = predict(model, screen), predict_dense(model, screen)
-    torch.testing.assert_close(factorised, dense, **EQUAL)
+    assert_equal(factorised, dense)
     for mine, theirs in zip(gradients(model, factorised), gradients(model, dense), strict=True):
-        torch.testing.assert_close(mine, theirs, **EQUAL)
+        assert_equal(mine, theirs)
 
 
 @pytest.mark.parametrize("entities", [3, 40])
@@ -100,9 +103,9 @@ def test_per_sample_with_the_dense_networks_masks_equals_it(entities: int, join:
         draw.manual_seed(11)
         response = compute(model, screen)
         results.append((response.detach(), gradients(model, response)))
-    torch.testing.assert_close(results[0][0], results[1][0], **EQUAL)
+    assert_equal(results[0][0], results[1][0])
     for mine, theirs in zip(results[0][1], results[1][1], strict=True):
-        torch.testing.assert_close(mine, theirs, **EQUAL)
+        assert_equal(mine, theirs)
     draw.manual_seed(12)
     assert not torch.allclose(predict(model, screen), results[0][0])
 
@@ -192,7 +195,7 @@ def test_product_terms_follow_their_formula() -> None:
         h = model.head[0](model.activation(z))
         y = model.head[1](model.activation(h))
         expected.append(y.squeeze() + u_a @ s_b + u_b @ s_a)
-    torch.testing.assert_close(predict(model, screen), torch.stack(expected), **EQUAL)
+    assert_equal(predict(model, screen), torch.stack(expected))
 
 
 def test_what_training_never_saw_contributes_exactly_zero_and_stays_zero() -> None:
@@ -201,9 +204,7 @@ def test_what_training_never_saw_contributes_exactly_zero_and_stays_zero() -> No
     cell_seen, drug_seen = torch.ones(5, dtype=torch.bool), torch.ones(6, dtype=torch.bool)
     cell_seen[4], drug_seen[5] = False, False
     keep = (screen.cell_B != 4) & (screen.drug_BK != 5).all(dim=1)
-    train = Screen(
-        screen.cells, screen.drugs, screen.cell_B[keep], screen.drug_BK[keep], None
-    )
+    train = Screen(screen.cells, screen.drugs, screen.cell_B[keep], screen.drug_BK[keep], None)
     table_seen = torch.zeros(2, 6, 5, dtype=torch.bool)
     for k in range(2):
         table_seen[k, train.drug_BK[:, k], train.cell_B] = True
@@ -234,7 +235,7 @@ def test_a_dose_far_below_the_curve_acts_as_an_empty_slot() -> None:
     screen.dose_BK[:, 1] = -1e4
     faint = predict(model, screen)
     screen.drug_BK[:, 1] = -1
-    torch.testing.assert_close(faint, predict(model, screen), **EQUAL)
+    assert_equal(faint, predict(model, screen))
 
 
 @pytest.mark.parametrize(
@@ -246,9 +247,7 @@ def test_a_dose_far_below_the_curve_acts_as_an_empty_slot() -> None:
         ({"head": HeadConfig(dropout=1.0)}, r"must lie in \[0, 1\)"),
     ],
 )
-def test_a_configuration_that_cannot_be_is_refused(
-    options: dict[str, Any], message: str
-) -> None:
+def test_a_configuration_that_cannot_be_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NetworkConfig(**options)
 
