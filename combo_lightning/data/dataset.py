@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 
 from combo_lightning.data.entities import Entities, read_entities
 from combo_lightning.data.schema import (
@@ -179,7 +179,7 @@ def _read_responses(
     cell_index = {name: i for i, name in enumerate(cells.ids)}
     drug_index: dict[str | None, int] = {None: -1} | {n: i for i, n in enumerate(drugs.ids)}
     start = 0
-    for batch in pads.dataset(file).to_batches(batch_size=1 << 17):
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=1 << 15):
         rows = slice(start, start + len(batch))
         if rows.stop > count:
             break

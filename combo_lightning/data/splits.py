@@ -23,6 +23,9 @@ from combo_lightning.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+# Written in pieces: a fit should not need memory for the whole table as text.
+_ROWS_AT_ONCE = 1 << 16
+
 PARTS = ("train", "validation", "test", "unused")
 TRAIN, VALIDATION, TEST, UNUSED = range(4)
 SplitKind = Literal[
@@ -274,17 +277,30 @@ def write_split(split: Split, dataset: ScreenDataset, path: Path) -> None:
         dataset: The screen, for the names.
         path: The file.
     """
-    responses = dataset.responses
-    columns = {"row": pa.array(np.arange(len(responses)))}
-    columns["cell_id"] = _names(responses.cell_N, dataset.cells.ids)
-    for k, name in enumerate(drug_columns(responses.num_slots)):
-        columns[name] = _names(responses.drug_NK[:, k], dataset.drugs.ids)
-    columns["part"] = _names(split.part_N, PARTS)
-    columns["unseen_drugs"] = pa.array(split.unseen_drugs_N)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.partial")
-    pq.write_table(pa.table(columns), aside, compression="zstd")
+    writer = None
+    for start in range(0, len(split.part_N), _ROWS_AT_ONCE):
+        table = _split_table(split, dataset, slice(start, start + _ROWS_AT_ONCE))
+        writer = writer or pq.ParquetWriter(aside, table.schema, compression="zstd")
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
     os.replace(aside, path)
+
+
+def _split_table(split: Split, dataset: ScreenDataset, rows: slice) -> pa.Table:
+    responses = dataset.responses
+    numbers = np.arange(len(responses))[rows]
+    columns = {
+        "row": pa.array(numbers),
+        "cell_id": _names(responses.cell_N[rows], dataset.cells.ids),
+    }
+    for k, name in enumerate(drug_columns(responses.num_slots)):
+        columns[name] = _names(responses.drug_NK[rows, k], dataset.drugs.ids)
+    columns["part"] = _names(split.part_N[rows], PARTS)
+    columns["unseen_drugs"] = pa.array(split.unseen_drugs_N[rows])
+    return pa.table(columns)
 
 
 def _names(code_N: npt.NDArray[Any], names: Sequence[str]) -> pa.DictionaryArray:
