@@ -116,7 +116,7 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
         parser = ArgumentParser(prog=f"combo-lightning {name}", description=COMMANDS[name])
         positional = getattr(module, "POSITIONAL", False)
         parser.add_function_arguments(module.run, as_positional=positional)
-        values = parser.instantiate_classes(parser.parse_args(list(arguments)))
+        values = parser.parse_args(list(arguments))
         return module.run(**values.as_dict()) or 0
     parser = ArgumentParser(prog=f"combo-lightning {name}", description=COMMANDS[name])
     subcommands = parser.add_subcommands(dest="source")
