@@ -14,6 +14,7 @@ def run(
     drugs: int | None = None,
     combinations: int | None = None,
     slots: int | None = None,
+    single_share: float | None = None,
     ceiling_r2: float | None = None,
     seed: int | None = None,
     raw: bool = False,
@@ -30,10 +31,12 @@ def run(
         drugs: Drugs.
         combinations: Combinations of drugs in a line; none: all.
         slots: Drugs of a combination.
+        single_share: Share of the combinations that have one drug only.
         ceiling_r2: R2 that the true function reaches on the measurements: the noise's size.
         seed: Seed of everything.
         raw: Write raw files instead: dose-level wells in the 29 columns of NCI's
-            ComboDrugGrowth, drugs, cell lines, expression.
+            ComboDrugGrowth (all of them: the response does not matter), drugs, cell lines,
+            expression.
         overwrite: Replace what is there.
     """
     from combo_lightning.data.simulator import preset_config, simulate, write_simulation
@@ -45,14 +48,20 @@ def run(
         drugs=drugs,
         combinations=combinations,
         num_slots=slots,
+        single_share=single_share,
         ceiling_r2=ceiling_r2,
         seed=seed,
     )
     if raw:
-        from combo_lightning.data.simulator_raw import write_raw
+        from combo_lightning.data.simulator_raw import WELLS, write_raw
 
         rows = write_raw(config, out, overwrite=overwrite)
-        sys.stdout.write(f"wrote {out}: {rows:,} wells\n")
+        sys.stdout.write(
+            f"wrote {out}: {rows:,} wells\n"
+            f"next: combo-lightning prepare almanac-growth --growth {out}/{WELLS} "
+            f"--drugs {out}/drugs.csv --cells {out}/cells.csv "
+            f"--expression {out}/expression.parquet --out NAME\n"
+        )
         return
     made_by = {"command": sys.argv[1:]}
     write_simulation(simulate(config), out, made_by, overwrite=overwrite)

@@ -48,6 +48,8 @@ _SIDES = (
     "C", "CC", "CCC", "C(C)C", "CO", "CCO", "OC", "N", "NC", "N(C)C", "F", "Cl", "C#N", "CCN",
     "C(=O)O", "C(=O)N", "c1ccccc1", "c1ccncc1", "N1CCOCC1", "N1CCNCC1", "C(F)(F)F", "CCCCC",
 )  # fmt: skip
+# Below this, noise that is free of the truth and of a stated size leaves nothing to chance.
+LEAST_COMBINATIONS = 10
 # log10 molar around each drug's own middle dose.
 DOSE_STEPS = (-1.0, 0.0, 1.0)
 
@@ -88,15 +90,32 @@ class SimulationConfig:
         Raises:
             InputError: With the option and what it may be.
         """
-        if self.cells < 2 or self.drugs <= self.num_slots:
+        if self.num_slots < 1:
+            raise InputError(f"{self.num_slots} slots cannot hold a drug; use --slots 1 or more")
+        least = max(3, self.num_slots + 1)
+        if self.cells < 2 or self.drugs < least:
             raise InputError(
                 f"{self.cells} cells and {self.drugs} drugs cannot make a screen of "
-                f"{self.num_slots} drugs a row; use 2 cells and {self.num_slots + 1} drugs or more"
+                f"{self.num_slots} drugs a row; use 2 cells and {least} drugs or more"
+            )
+        if self.combinations is not None and self.combinations < LEAST_COMBINATIONS:
+            raise InputError(
+                f"{self.combinations} combinations are too few to hold noise of a stated size; "
+                f"use --combinations {LEAST_COMBINATIONS} or more"
             )
         if not 0 < self.ceiling_r2 <= 1:
             raise InputError(f"the ceiling of R2 is {self.ceiling_r2}; it must lie in (0, 1]")
-        if self.response == "combo_score" and self.num_slots != 2:
-            raise InputError("a ComboScore is of two drugs; use --slots 2 or another --response")
+        if not 0 <= self.single_share < 1:
+            raise InputError(
+                f"the share of single drugs is {self.single_share}; it must lie in [0, 1)"
+            )
+        if self.seed < 0:
+            raise InputError(f"the seed is {self.seed}; it must be 0 or more")
+        if self.response == "combo_score" and (self.num_slots != 2 or self.single_share):
+            raise InputError(
+                "a ComboScore is of two drugs; use --slots 2 without single drugs, or another "
+                "--response"
+            )
         most = len(_CORES) * len(_SIDES) ** 2
         if self.drug_features is None and self.drugs > most:
             raise InputError(
@@ -144,9 +163,23 @@ def simulate(config: SimulationConfig) -> Simulation:
     truth = Truth.draw(drug_DQ, cell_CQ, draw)
     cell_N, drug_NK = _draw_combinations(config, draw)
     cell_N, drug_NK, dose_NK, true_N = _respond(config.response, truth, cell_N, drug_NK)
-    noise = np.sqrt(true_N.var() * (1 / config.ceiling_r2 - 1))
-    response_N = (true_N + noise * draw.normal(size=len(true_N))).astype(np.float32)
+    response_N = (true_N + _draw_noise(true_N, config.ceiling_r2, draw)).astype(np.float32)
     return Simulation(config, cells, drugs, truth, cell_N, drug_NK, dose_NK, true_N, response_N)
+
+
+def _draw_noise(true_N: Floats, ceiling_r2: float, draw: np.random.Generator) -> Floats:
+    """Draw noise over which the true function reaches exactly `ceiling_r2`, however few the rows.
+
+    Normal noise, less its mean and what of it happens to go with the truth, then scaled.
+    """
+    noise_N = draw.normal(size=len(true_N))
+    centred_N = true_N - true_N.mean()
+    noise_N -= noise_N.mean()
+    variance = centred_N @ centred_N
+    if variance:
+        noise_N -= centred_N * (centred_N @ noise_N / variance)
+    scale = np.sqrt(variance * (1 / ceiling_r2 - 1) / (noise_N @ noise_N))
+    return np.asarray(scale * noise_N)
 
 
 def _draw_drugs(config: SimulationConfig, draw: np.random.Generator) -> tuple[Entities, Floats]:
@@ -171,8 +204,13 @@ def _draw_drugs(config: SimulationConfig, draw: np.random.Generator) -> tuple[En
     descriptors = blocks[0]
     columns = [descriptors.feature_names.index(name) for name in TRUE_DESCRIPTORS]
     latent = descriptors.values_EF[:, columns].astype(np.float64)
-    latent = (latent - latent.mean(axis=0)) / latent.std(axis=0)
-    return build_entities("drug", ids, annotations, blocks), np.clip(latent, -2.5, 2.5)
+    return build_entities("drug", ids, annotations, blocks), np.clip(_scaled(latent), -2.5, 2.5)
+
+
+def _scaled(latent: Floats) -> Floats:
+    """Standardise; few drugs may all agree in a descriptor."""
+    spread = latent.std(axis=0)
+    return np.asarray((latent - latent.mean(axis=0)) / np.where(spread > 0, spread, 1))
 
 
 def _draw_cells(config: SimulationConfig, draw: np.random.Generator) -> tuple[Entities, Floats]:
@@ -180,7 +218,7 @@ def _draw_cells(config: SimulationConfig, draw: np.random.Generator) -> tuple[En
     tissue = draw.integers(len(TISSUES), size=config.cells)
     centre = draw.normal(size=(len(TISSUES), 4))
     latent = 0.5 * centre[tissue] + draw.normal(size=(config.cells, 4))
-    latent = (latent - latent.mean(axis=0)) / latent.std(axis=0)
+    latent = _scaled(latent)
     if config.cell_features is not None:
         blocks = [_features("expression", latent, config.cell_features, draw)]
     else:
