@@ -76,10 +76,7 @@ def build_network(config: NetworkConfig, catalog: Catalog) -> ComboModel:
         num_slots=catalog.num_slots,
         has_dose=catalog.response.per_dose,
     )
-    try:
-        return ComboModel(config, sizes)
-    except ValueError as error:
-        raise InputError(f"model.network does not fit the data: {error}") from error
+    return ComboModel(config, sizes)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

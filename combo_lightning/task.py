@@ -63,15 +63,15 @@ class ComboTask(pl.LightningModule):
 
     def __init__(
         self,
-        network: NetworkConfig | None = None,
-        optimizer: OptimizerConfig | None = None,
+        network: NetworkConfig = NetworkConfig(),
+        optimizer: OptimizerConfig = OptimizerConfig(),
         loss: Literal["mse", "huber"] = "mse",
         huber_delta: float = 1.0,
         seed: int = 1,
     ) -> None:
         super().__init__()
-        self.network_config = network or NetworkConfig()
-        self.optimizer_config = optimizer or OptimizerConfig()
+        self.network_config = network
+        self.optimizer_config = optimizer
         self.huber_delta = huber_delta if loss == "huber" else None
         self.seed = seed
         self.network: ComboModel | None = None

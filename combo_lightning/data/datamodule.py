@@ -30,8 +30,8 @@ class ComboDataModule(pl.LightningDataModule):
     def __init__(
         self,
         path: str,
-        split: SplitConfig | None = None,
-        transform: TransformConfig | None = None,
+        split: SplitConfig = SplitConfig(),
+        transform: TransformConfig = TransformConfig(),
         batch_size: int = 256,
         eval_batch_size: int = 8192,
         seed: int = 1,
@@ -41,8 +41,8 @@ class ComboDataModule(pl.LightningDataModule):
             if value < 1:
                 raise InputError(f"data.{name} is {value}; it must be 1 or more")
         self.path = Path(path)
-        self.split_config = split or SplitConfig()
-        self.transform_config = transform or TransformConfig()
+        self.split_config = split
+        self.transform_config = transform
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.seed = seed

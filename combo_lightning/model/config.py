@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from combo_lightning.errors import InputError
+
 Activation = Literal["relu", "silu", "gelu", "elu", "tanh"]
 Normalization = Literal["none", "output", "every"]
 
@@ -76,11 +78,11 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         for name, part in self._parts():
             if not part.widths or min(part.widths) < 1:
-                raise ValueError(
+                raise InputError(
                     f"{name}.widths is {part.widths}; give one width or more, each >= 1"
                 )
             if not 0 <= part.dropout < 1:
-                raise ValueError(f"{name}.dropout is {part.dropout}; it must lie in [0, 1)")
+                raise InputError(f"{name}.dropout is {part.dropout}; it must lie in [0, 1)")
         ranks = {
             "drug_drug_rank": self.drug_drug_rank,
             "cell_drug_rank": self.cell_drug_rank,
@@ -88,9 +90,9 @@ class NetworkConfig:
         }
         for name, rank in ranks.items():
             if rank < 0:
-                raise ValueError(f"{name} is {rank}; it must be 0 or more")
+                raise InputError(f"{name} is {rank}; it must be 0 or more")
             if rank and self.join == "concatenate":
-                raise ValueError(
+                raise InputError(
                     f"{name} is {rank}, but join 'concatenate' has no product terms; "
                     "set join to 'symmetric' or 'slots'"
                 )

@@ -13,6 +13,7 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
+from combo_lightning.errors import InputError
 from combo_lightning.model.config import NetworkConfig
 
 
@@ -135,7 +136,7 @@ class Join(nn.Module):
                 nn.Linear(rank, width, bias=False) for _ in range(tables)
             )
         if num_slots == 1 and (rank or config.drug_drug_rank):
-            raise ValueError(
+            raise InputError(
                 "drug_drug_rank and table_rank need a partner drug, and the data set has one drug "
                 "slot; set both to 0"
             )

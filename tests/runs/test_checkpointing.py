@@ -1,0 +1,38 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from combo_lightning.errors import InputError
+from combo_lightning.runs.checkpointing import AtomicCheckpointIO
+
+
+def test_a_checkpoint_replaces_the_one_before_and_leaves_nothing_aside(tmp_path: Path) -> None:
+    io, path = AtomicCheckpointIO(), tmp_path / "deep" / "last.ckpt"
+    for value in (1, 2):
+        io.save_checkpoint({"x": torch.tensor(value)}, path)
+    assert io.load_checkpoint(path)["x"] == 2
+    assert [p.name for p in path.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    io, path = AtomicCheckpointIO(), tmp_path / "last.ckpt"
+    io.save_checkpoint({"x": torch.tensor(1)}, path)
+
+    def full(_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        io.save_checkpoint({"x": torch.tensor(2)}, path)
+    assert io.load_checkpoint(path)["x"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_missing_checkpoint_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no checkpoint"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path / "last.ckpt")

@@ -1,0 +1,82 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from combo_lightning.errors import InputError
+from combo_lightning.runs.folder import new_run_dir, read_record, write_aside
+from tests.conftest import ROOT, Outcome
+
+
+@pytest.fixture(scope="module")
+def run_dir(
+    run_cli: Callable[..., Outcome], small_screen: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    outcome = run_cli(
+        "fit", f"--config={ROOT / 'configs' / 'demo.yaml'}", f"--data.path={small_screen}",
+        f"--run_dir={folder}", "--trainer.max_epochs=2", "--data.batch_size=100",
+        "--data.split.validation_fraction=0",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.output
+    return folder
+
+
+def test_a_fit_leaves_its_whole_folder_behind(run_dir: Path) -> None:
+    names = {str(p.relative_to(run_dir)) for p in run_dir.rglob("*") if p.is_file()}
+    assert names == {
+        "config.yaml", "run.json", "split.parquet", "metrics.csv", "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+    }  # fmt: skip
+
+
+def test_the_record_tells_what_ran(run_dir: Path) -> None:
+    record = read_record(run_dir)
+    assert record["status"] == "finished"
+    assert record["epochs"] == 2
+    assert record["seed"] == 1
+    assert record["rows"]["train"] + record["rows"]["test"] > 1000
+    assert len(record["data"]["fingerprint"]) == 64
+    assert [start["step"] for start in record["starts"]] == [0]
+
+
+def test_without_validation_rows_each_epoch_still_has_its_line(run_dir: Path) -> None:
+    metrics = pd.read_csv(run_dir / "metrics.csv")
+    assert metrics["epoch"].tolist() == [0, 1]
+    assert metrics["train_loss"].iloc[1] < metrics["train_loss"].iloc[0]
+    assert "val_mse" not in metrics
+
+
+def test_the_split_stands_beside_the_run(run_dir: Path) -> None:
+    split = pd.read_parquet(run_dir / "split.parquet")
+    record = json.loads((run_dir / "run.json").read_text())
+    assert (split["part"] == "train").sum() == record["rows"]["train"]
+    assert set(split.columns) == {"row", "cell_id", "drug_1", "drug_2", "part", "unseen_drugs"}
+
+
+def test_a_taken_run_folder_and_a_folder_of_something_else_are_refused(
+    run_cli: Callable[..., Outcome], run_dir: Path, small_screen: Path, tmp_path: Path
+) -> None:
+    config = f"--config={ROOT / 'configs' / 'demo.yaml'}"
+    taken = run_cli("fit", config, f"--data.path={small_screen}", f"--run_dir={run_dir}")
+    assert taken.code == 2
+    assert "holds a run already" in taken.output
+    with pytest.raises(InputError, match="is no run folder"):
+        read_record(tmp_path)
+
+
+def test_new_run_folders_never_collide(tmp_path: Path) -> None:
+    first = new_run_dir(Path("data/x"), tmp_path)
+    first.mkdir(parents=True)
+    second = new_run_dir(Path("data/x"), tmp_path)
+    assert first.name.startswith("x-")
+    assert second != first
+
+
+def test_a_text_is_whole_or_not_there(tmp_path: Path) -> None:
+    write_aside(tmp_path / "a" / "x.json", "{}")
+    write_aside(tmp_path / "a" / "x.json", "[]")
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["x.json"]
+    assert (tmp_path / "a" / "x.json").read_text() == "[]"
