@@ -49,6 +49,18 @@ class OptimizerConfig:
     schedule: Literal["constant", "warmup_cosine"] = "constant"
     warmup_fraction: float = 0.15
 
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise InputError(f"optimizer.learning_rate is {self.learning_rate}; make it above 0")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise InputError(f"optimizer.betas is {self.betas}; give two numbers in [0, 1)")
+        if min(self.weight_decay, self.table_weight_decay) < 0:
+            raise InputError("optimizer.weight_decay and table_weight_decay must be 0 or more")
+        if not 0 <= self.warmup_fraction < 1:
+            raise InputError(
+                f"optimizer.warmup_fraction is {self.warmup_fraction}; it must lie in [0, 1)"
+            )
+
 
 class ComboTask(pl.LightningModule):
     """The LightningModule around `ComboModel`.

@@ -25,6 +25,8 @@ DEMO = f"--config={ROOT / 'configs' / 'demo.yaml'}"
         (["--model.network.head.widths=[]"], "one width or more"),
         (["--model.network.dropuot_mode=per_sample"], "dropuot_mode"),
         (["--trainer.max_epochs=-1"], "needs an end"),
+        (["--model.optimizer.learning_rate=0"], "optimizer.learning_rate is 0"),
+        (["--model.optimizer.betas=[0.9]"], "give two numbers"),
         (["--seed_everything=-3"], "seed_everything"),
         (["--trainer.devices=0"], "devices"),
     ],
