@@ -101,6 +101,19 @@ class ComboCLI(LightningCLI):
             run_dir = Path(config.ckpt_path).absolute().parent.parent
         config.trainer.default_root_dir = str(run_dir)
 
+    def instantiate_classes(self) -> None:
+        """Build data, model and trainer.
+
+        Raises:
+            InputError: If a value of the configuration does not fit where it stands.
+        """
+        try:
+            super().instantiate_classes()
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise InputError(f"the configuration cannot be used: {error}") from error
+
     def _instantiate_trainer(
         self, config: dict[str, Any], callbacks: list[pl.Callback]
     ) -> pl.Trainer:
@@ -183,6 +196,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
                 ComboTask,
                 ComboDataModule,
                 save_config_callback=None,
+                parser_kwargs={"prog": "combo-lightning"},
                 trainer_defaults={
                     "logger": False,
                     "num_sanity_val_steps": 0,

@@ -42,6 +42,16 @@ def test_a_bad_option_of_fit_is_one_message(
     assert not list(run_dir.rglob("*.ckpt"))
 
 
+def test_an_empty_section_of_a_configuration_is_one_message(
+    run_cli: RunCli, small_screen: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.yaml").write_text(f"data:\n  path: {small_screen}\n  transform: null\n")
+    outcome = run_cli("fit", DEMO, f"--config={tmp_path / 'bad.yaml'}")
+    assert outcome.code == 2, outcome.output
+    assert "the configuration cannot be used" in outcome.output
+    assert "Traceback" not in outcome.output
+
+
 @pytest.mark.parametrize("command", ["test", "validate"])
 def test_scoring_needs_a_checkpoint(run_cli: RunCli, small_screen: Path, command: str) -> None:
     outcome = run_cli(command, DEMO, f"--data.path={small_screen}")
