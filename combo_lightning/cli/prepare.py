@@ -114,7 +114,9 @@ def table(
     drug_columns: list[str] | None = None,
     dose_columns: list[str] | None = None,
     response_column: str | None = None,
-    dose_unit: Literal["M", "mM", "uM", "nM", "log10M"] = "uM",
+    weight_column: str | None = None,
+    study_column: str | None = None,
+    dose_unit: Literal["M", "mM", "uM", "nM", "log10M"] | None = None,
     matrix: bool = False,
     chemistry: list[Chemistry] = ["descriptors", "morgan"],  # noqa: B006  jsonargparse copies it
     overwrite: bool = False,
@@ -132,22 +134,30 @@ def table(
         drug_columns: Columns of the drugs, slot by slot.
         dose_columns: Columns of their doses (response "growth").
         response_column: Column of the response.
-        dose_unit: Unit of the doses.
+        weight_column: Column of the rows' weights.
+        study_column: Column of the study.
+        dose_unit: Unit of the doses; none: as the columns' names end ("conc_1 (nM)"), else uM.
         matrix: Responses stand as a matrix: drug columns, then one column a cell line.
         chemistry: Features to compute from SMILES.
         overwrite: Replace a data set that is there.
     """
-    from combo_lightning.data.sources.table import TableMapping, prepare_table
+    from combo_lightning.data.sources.table import EntityTables, prepare_table
+    from combo_lightning.data.sources.table_layout import TableMapping
 
     mapping = TableMapping(
-        cell_column, drug_columns, dose_columns, response_column, matrix, dose_unit
+        cell=cell_column,
+        drugs=drug_columns,
+        doses=dose_columns,
+        response=response_column,
+        weight=weight_column,
+        study=study_column,
+        dose_unit=dose_unit,
+        matrix=matrix,
     )
-    entities = {"cell": cells, "drug": drugs}
+    entities = EntityTables(cells, drugs, chemistry)
     made_by = {"command": sys.argv[1:]}
     _say_done(
-        prepare_table(
-            responses, response, mapping, entities, chemistry, out, made_by, overwrite=overwrite
-        )
+        prepare_table(responses, response, mapping, entities, out, made_by, overwrite=overwrite)
     )
 
 

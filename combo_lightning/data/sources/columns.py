@@ -1,14 +1,24 @@
-"""Reading a user's table, and finding out which of its columns is what."""
+"""A user's table read in a stream, and finding out which of its columns is what."""
 
+import csv
+import io
 import logging
-from collections.abc import Sequence
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 
-from combo_lightning.data.sources.raw_text import read_rows, require_file
+from combo_lightning.data.sources.raw_text import is_gzip, require_file
 from combo_lightning.errors import InputError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -31,80 +41,274 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "smiles": ("smiles", "canonicalsmiles", "isomericsmiles"),
     "tissue": ("tissue", "panel", "lineage", "cancertype"),
 }
-_MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "\\N"]
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+_PARQUET = (".parquet", ".pq")
+_TABBED = (".tsv", ".tab", ".txt")
+# A header of 20,000 genes takes about 200 kB.
+_HEAD_BYTES = 1 << 22
+_BLOCK_BYTES = 1 << 24
+_BATCH_ROWS = 1 << 17
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Reduce a column's name to letters and digits in lower case."""
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def read_table(path: Path, option: str) -> pd.DataFrame:
-    """Read a CSV, TSV or Parquet table; text columns stay text.
+@dataclass(frozen=True)
+class UserTable:
+    """A table that a user gave: CSV, TSV or Parquet, text gzip or plain.
 
-    Raises:
-        InputError: If the file is missing, damaged, empty or separated by something else.
+    Args:
+        path: The file.
+        option: The option that named it, for messages.
+        columns: Names of its columns.
+        delimiter: What separates the fields of a text file; empty: Parquet.
+        skip: Lines up to and with the header.
+        encoding: Of a text file.
     """
-    require_file(path, option)
-    stem = path.name.lower().removesuffix(".gz")
-    if stem.endswith((".parquet", ".pq")):
-        try:
-            return pd.read_parquet(path)
-        except (ValueError, OSError) as error:
-            raise InputError(f"{option}: cannot read {path} as Parquet: {error}") from error
-    header, *rows = read_rows(
-        path, option, "\t" if stem.endswith((".tsv", ".tab", ".txt")) else ","
-    )
-    if not rows:
-        raise InputError(f"{option}: {path} has a header but no rows")
-    for line, row in enumerate(rows, start=2):
-        if len(row) != len(header):
+
+    path: Path
+    option: str
+    columns: tuple[str, ...]
+    delimiter: str = ""
+    skip: int = 0
+    encoding: str = "utf8"
+
+    @classmethod
+    def open(cls, path: Path, option: str) -> "UserTable":
+        """Find out what a file is and which columns it has.
+
+        Raises:
+            InputError: If it is missing, damaged, empty, separated by something else, or names
+                two columns alike.
+        """
+        require_file(path, option)
+        stem = path.name.lower().removesuffix(".gz")
+        if stem.endswith(_PARQUET):
+            try:
+                table = cls(path, option, tuple(pq.read_schema(path).names))
+            except (pa.ArrowInvalid, OSError) as error:
+                raise InputError(f"{option}: cannot read {path} as Parquet: {error}") from error
+        else:
+            delimiter = "\t" if stem.endswith(_TABBED) else ","
+            table = cls(path, option, *_read_header(path, option, delimiter))
+        twice = [name for name, count in Counter(table.columns).items() if count > 1]
+        if twice:
             raise InputError(
-                f"{option}: {path}, line {line} has {len(row)} fields, the header {len(header)}"
+                f"{table.where} has two columns named '{twice[0]}'; rename one of them"
             )
-    twice = {name for name in header if header.count(name) > 1}
-    if twice:
-        raise InputError(f"{option}: {path} has two columns named '{sorted(twice)[0]}'")
-    frame = pd.DataFrame(rows, columns=header, dtype=object)
-    return frame.where(~frame.isin(_MISSING), None)
+        return table
 
+    @property
+    def where(self) -> str:
+        """The option and the file, for messages."""
+        return f"{self.option}: {self.path}"
 
-def find_column(
-    frame: pd.DataFrame, named: str | None, guesses: Sequence[str], role: str, where: str
-) -> str | None:
-    """Find the column of a role: as named, else by guess (logged), else None.
+    def place(self, row: int) -> str:
+        """Say where a row stands, counted from 0: the line of a text file."""
+        number = f"line {row + 1 + self.skip}" if self.delimiter else f"row {row + 1}"
+        return f"{self.where}, {number}"
 
-    Raises:
-        InputError: If the named column is not there.
-    """
-    columns = [str(column) for column in frame.columns]
-    if named is not None:
-        if named not in columns:
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
+        """Read the rows a batch at a time, as Arrow batches; fields of text files stay text.
+
+        Args:
+            columns: What to read; None: all.
+
+        Raises:
+            InputError: If the file is damaged or a row has too few or too many fields.
+        """
+        names = list(self.columns if columns is None else columns)
+        torn: list[Any] = []
+        try:
+            if self.delimiter:
+                yield from self._text_batches(names, torn)
+            else:
+                with pq.ParquetFile(self.path) as file:
+                    yield from file.iter_batches(_BATCH_ROWS, columns=names)
+        except pa.ArrowInvalid as error:
+            if torn:
+                raise InputError(
+                    f"{self.where} has a row of {torn[0].actual_columns} fields, the header has "
+                    f"{len(self.columns)}: '{torn[0].text[:60]}'; a field that holds a "
+                    f"{_SEPARATORS[self.delimiter].removesuffix('s')} needs quotes around it"
+                ) from error
+            raise InputError(f"{self.where} cannot be read: {error}") from error
+        except OSError as error:
             raise InputError(
-                f"{where} has no column '{named}'{did_you_mean(named, columns)}; it has "
-                f"{', '.join(columns[:10])}"
+                f"{self.where} is damaged or truncated ({error}); copy or download it again"
+            ) from error
+
+    def _text_batches(self, names: list[str], torn: list[Any]) -> Iterator[Any]:
+        def judge(row: Any) -> str:
+            # Files written under DOS end in a line of one 0x1A.
+            if not row.text.strip("\x1a \r\n"):
+                return "skip"
+            torn.append(row)
+            return "error"
+
+        with _open_stream(self.path) as stream:
+            yield from pacsv.open_csv(
+                stream,
+                read_options=pacsv.ReadOptions(
+                    column_names=list(self.columns),
+                    skip_rows=self.skip,
+                    block_size=_BLOCK_BYTES,
+                    encoding=self.encoding,
+                ),
+                parse_options=pacsv.ParseOptions(
+                    delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=judge
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    include_columns=names, default_column_type=pa.string()
+                ),
+            )
+
+    def read(self) -> Any:
+        """Read it whole, as an Arrow table.
+
+        Raises:
+            InputError: As `batches` does, and if there are no rows.
+        """
+        batches = list(self.batches())
+        if not sum(len(batch) for batch in batches):
+            raise InputError(f"{self.where} has a header but no rows")
+        return pa.Table.from_batches(batches)
+
+    def require(self, named: str, option: str) -> str:
+        """Give a column that the user named.
+
+        Raises:
+            InputError: If it is not there, with the nearest name that is.
+        """
+        if named not in self.columns:
+            raise InputError(
+                f"{self.where} has no column '{named}' ({option})"
+                f"{did_you_mean(named, self.columns)}; it has {', '.join(self.columns[:12])}"
             )
         return named
-    plain = {_plain(column): column for column in reversed(columns)}
-    for guess in guesses:
-        if guess in plain:
-            logger.info("%s: taking column '%s' as the %s", where, plain[guess], role)
-            return plain[guess]
-    return None
+
+    def guess(self, names: Sequence[str], role: str) -> str | None:
+        """Find the column of a role by its name, and log it; None: there is none."""
+        by_plain = {plain(column): column for column in reversed(self.columns)}
+        for name in names:
+            if name in by_plain:
+                logger.info("%s: taking column '%s' as the %s", self.where, by_plain[name], role)
+                return by_plain[name]
+        return None
+
+    def numbers(self, column: Any, name: str, first_row: int = 0) -> npt.NDArray[np.float64]:
+        """Convert a column to numbers; missing is NaN.
+
+        Args:
+            column: The column of a batch.
+            name: Its name, for messages.
+            first_row: Number of the batch's first row.
+
+        Raises:
+            InputError: With the first value that is no finite number.
+        """
+        if not is_number(column.type):
+            column = texts(column)
+        try:
+            array = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
+            bad = np.isinf(array)
+        except pa.ArrowInvalid:
+            # Arrow is stricter than people: it takes no '+1'.
+            array = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(dtype=np.float64)
+            bad = np.isinf(array) | (
+                np.isnan(array) & column.is_valid().to_numpy(zero_copy_only=False)
+            )
+        self.refuse(
+            bad, column, name, first_row, "it must be a finite number, as in -0.5, or empty"
+        )
+        return np.array(array, dtype=np.float64)
+
+    def refuse(
+        self, bad_R: npt.NDArray[Any], column: Any, name: str, first_row: int, expected: str
+    ) -> None:
+        """Refuse the first bad value of a column.
+
+        Args:
+            bad_R: Which values are bad.
+            column: The column of a batch.
+            name: Its name.
+            first_row: Number of the batch's first row.
+            expected: What was expected, and how to mend it.
+
+        Raises:
+            InputError: If one is bad, with its place and value.
+        """
+        if bad_R.any():
+            row = int(np.flatnonzero(bad_R)[0])
+            value = column[row].as_py()
+            found = "is empty" if value in (None, "") else f"holds '{value}'"
+            raise InputError(f"{self.place(first_row + row)}, column '{name}' {found}; {expected}")
 
 
-def numbers(frame: pd.DataFrame, column: str, where: str) -> npt.NDArray[np.float64]:
-    """Convert a column to numbers; missing is NaN.
+def texts(column: Any) -> Any:
+    """Convert a column to text without surrounding blanks; what means missing is null.
+
+    Whole numbers lose their point: an NSC number that Parquet keeps as 740.0 is '740'.
+    """
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_floating(column.type):
+        array = column.to_numpy(zero_copy_only=False)
+        known = array[np.isfinite(array)]
+        whole = bool((known == np.rint(known)).all()) and bool((np.abs(known) < 2**53).all())
+        column = pa.array(array, mask=np.isnan(array))
+        column = column.cast(pa.int64()) if whole and len(known) else column
+    column = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    missing = pc.is_in(column, value_set=pa.array(MISSING))
+    return pc.if_else(missing, pa.scalar(None, pa.string()), column)
+
+
+def is_number(kind: Any) -> bool:
+    """Tell whether an Arrow type holds numbers."""
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    )
+
+
+def _open_stream(path: Path) -> Any:
+    return pa.input_stream(str(path), compression="gzip" if is_gzip(path) else None)
+
+
+def _read_header(path: Path, option: str, delimiter: str) -> tuple[tuple[str, ...], str, int, str]:
+    """Read the column names of a text file: names, delimiter, lines to skip, encoding.
 
     Raises:
-        InputError: With the first value that is no finite number.
+        InputError: If it is damaged, empty, no text, or separated by something else.
     """
-    text = frame[column]
-    values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
-    bad = (np.isnan(values) & text.notna().to_numpy()) | np.isinf(values)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
+    try:
+        with _open_stream(path) as stream:
+            head = stream.read(_HEAD_BYTES)
+    except (OSError, zlib.error) as error:
         raise InputError(
-            f"{where}, row {row + 1}, column '{column}' holds '{text.iloc[row]}'; it must be a "
-            "finite number, or empty"
+            f"{option}: {path} is damaged or truncated ({error}); copy or download it again"
+        ) from error
+    if b"\x00" in head[:4096]:
+        raise InputError(f"{option}: {path} is not a text file; save it as CSV, TSV or Parquet")
+    encoding = "utf8"
+    try:
+        # The last bytes may be half a character.
+        text = head[:-3].decode("utf-8-sig") + head[-3:].decode("utf-8", errors="ignore")
+    except UnicodeDecodeError:
+        encoding, text = "cp1252", head.decode("cp1252", errors="replace")
+    lines = text.splitlines()
+    skip = next((i for i, line in enumerate(lines) if line.strip("\x1a ")), None)
+    if skip is None:
+        raise InputError(f"{option}: {path} is empty")
+    names = next(csv.reader(io.StringIO(lines[skip]), delimiter=delimiter))
+    if len(names) < 2:
+        other = next((n for d, n in _SEPARATORS.items() if d in lines[skip]), None)
+        raise InputError(
+            f"{option}: {path} has one column when cut at {_SEPARATORS[delimiter]}"
+            + (f"; it looks separated by {other}" if other else "")
+            + ": save it with commas as .csv or with tabs as .tsv"
         )
-    return values
+    return tuple(name.strip() for name in names), delimiter, skip + 1, encoding
