@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from combo_lightning.data.describe import DatasetFacts
 
 POSITIONAL = True
 _BAR = 40
+# A screen may name a study a plate.
+_MOST_STUDIES = 10
 
 
 def run(path: Path) -> None:
@@ -25,17 +29,22 @@ def run(path: Path) -> None:
     show(describe(read_dataset(path)), Console())
 
 
-def show(facts: "DatasetFacts", console: "object") -> None:
+def show(facts: "DatasetFacts", console: "Console") -> None:
     """Print the facts.
 
     Args:
         facts: What to print.
-        console: A `rich.console.Console`.
+        console: Where to.
     """
-    from rich.console import Console
+    _show_counts(facts, console)
+    _show_blocks(facts, console)
+    _show_distribution(facts, console)
+    _show_origin(facts, console)
+
+
+def _show_counts(facts: "DatasetFacts", console: "Console") -> None:
     from rich.table import Table
 
-    assert isinstance(console, Console)
     per_row = ", ".join(f"{n:,} of {k}" for k, n in facts.drugs_per_row.items())
     head = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     head.add_row("rows", f"{facts.rows:,} (drugs in a row: {per_row})")
@@ -51,14 +60,20 @@ def show(facts: "DatasetFacts", console: "object") -> None:
     if facts.weighted:
         head.add_row("weights", "rows have weights of their own")
     if facts.studies:
-        head.add_row("studies", ", ".join(facts.studies))
+        shown = ", ".join(name or "(none)" for name in facts.studies[:_MOST_STUDIES])
+        more = " ..." if len(facts.studies) > _MOST_STUDIES else ""
+        head.add_row("studies", f"{len(facts.studies):,}: {shown}{more}")
     head.add_row("fingerprint", facts.fingerprint[:16])
     console.print(head, highlight=False)
+
+
+def _show_blocks(facts: "DatasetFacts", console: "Console") -> None:
+    from rich.table import Table
+
     blocks = Table(title="Features", title_justify="left")
     for name in ("of", "block", "features", "unit", "entities without", "missing else"):
-        blocks.add_column(
-            name, justify="right" if name in ("features", "missing else") else "left"
-        )
+        number = name in ("features", "entities without", "missing else")
+        blocks.add_column(name, justify="right" if number else "left")
     for block in facts.blocks:
         blocks.add_row(
             block.entity,
@@ -68,30 +83,18 @@ def show(facts: "DatasetFacts", console: "object") -> None:
             str(block.entities_without),
             f"{block.missing_share:.2%}",
         )
-    console.print(blocks)
-    _show_distribution(facts, console)
-    if facts.sources:
-        sources = Table(title="Sources", title_justify="left")
-        for name in ("file", "bytes", "SHA-256"):
-            sources.add_column(name, overflow="fold")
-        for source in facts.sources:
-            sources.add_row(str(source["path"]), f"{source['bytes']:,}", str(source["sha256"]))
-        console.print(sources)
-    for reason, count in facts.made_by.get("dropped", {}).items():
-        console.print(f"dropped: {count:,} {reason}", highlight=False)
-    if "noise_ceiling_r2" in facts.made_by:
-        ceiling = facts.made_by["noise_ceiling_r2"]
-        console.print(f"simulated: the true function reaches R2 {ceiling}", highlight=False)
+    if facts.blocks:
+        console.print(blocks)
+    else:
+        console.print("no features: only identities can be learned", highlight=False)
 
 
-def _show_distribution(facts: "DatasetFacts", console: "object") -> None:
-    from rich.console import Console
-
+def _show_distribution(facts: "DatasetFacts", console: "Console") -> None:
     from combo_lightning.data.describe import QUANTILES
 
-    assert isinstance(console, Console)
     console.print(
-        f"\n{facts.response[0]}: mean {facts.mean:.4g}, standard deviation {facts.sd:.4g}",
+        f"\n{facts.response[0]} in {facts.response[1]}: mean {facts.mean:.4g}, standard deviation "
+        f"{facts.sd:.4g}",
         highlight=False,
     )
     quantiles = zip(QUANTILES, facts.quantiles, strict=True)
@@ -100,3 +103,27 @@ def _show_distribution(facts: "DatasetFacts", console: "object") -> None:
     most = max(counts)
     for count, edge in zip(counts, edges, strict=False):
         console.print(f"{edge:>10.4g} {'█' * round(_BAR * count / most)}", highlight=False)
+
+
+def _show_origin(facts: "DatasetFacts", console: "Console") -> None:
+    """Say where the data set comes from, in lines that can be copied."""
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    say("")
+    for source in facts.sources:
+        say(f"source: {source['path']}, {source['bytes']:,} bytes, SHA-256 {source['sha256']}")
+    command = facts.made_by.get("command")
+    if command:
+        say("made by: " + " ".join(["combo-lightning", *map(str, command)]))
+    for reason, count in facts.made_by.get("dropped", {}).items():
+        if count:
+            say(f"dropped: {count:,} {reason}")
+    for join in facts.made_by.get("joins", []):
+        missed = list(join["unmatched"])
+        more = f", not {', '.join(missed[:5])}" + (" ..." if len(missed) > 5 else "")
+        total = join["matched"] + len(missed)
+        say(f"{join['what']}: {join['matched']} of {total} matched" + (more if missed else ""))
+    if "noise_ceiling_r2" in facts.made_by:
+        say(f"simulated: the true function reaches R2 {facts.made_by['noise_ceiling_r2']}")

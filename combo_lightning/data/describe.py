@@ -94,7 +94,8 @@ def describe(dataset: ScreenDataset) -> DatasetFacts:
     same = group_N[order][1:] == group_N[order][:-1]
     a, b = y[order[:-1][same]], y[order[1:][same]]
     defined = len(a) > 2 and np.ptp(a) > 0 and np.ptp(b) > 0
-    low, high = np.percentile(y, [1, 99])
+    # Values that occur, so that the histogram of a few rows holds some of them.
+    low, high = np.percentile(y, 1, method="lower"), np.percentile(y, 99, method="higher")
     height, edges = np.histogram(y, bins=20, range=(low, high if high > low else low + 1))
     return DatasetFacts(
         rows=len(y),
