@@ -67,14 +67,14 @@ def read_profile(path: Path, option: str, *, missing: float = np.nan) -> Profile
     gene_column = next(
         (i for i, n in enumerate(header) if n.lower().startswith("gene name")), None
     )
-    for number, row in enumerate(rows[start + 1 :], start=start + 2):
+    for row in rows[start + 1 :]:
         if len(row) <= columns[0]:
             continue  # a footnote below the table
         fields = row + [""] * (len(header) - len(row))
         names.append(fields[0])
         gene = fields[gene_column] if gene_column is not None else ""
         genes.append("" if gene.lower() in _MISSING else gene)
-        values.append(_numbers(fields, columns, header, number, path, option, missing))
+        values.append(_numbers(fields, columns, header, f"{option}: {path}", missing))
     if not values:
         raise InputError(f"{option}: {path} has a header row but no data")
     return Profile(
@@ -105,9 +105,7 @@ def _numbers(
     fields: Sequence[str],
     columns: Sequence[int],
     header: Sequence[str],
-    number: int,
-    path: Path,
-    option: str,
+    where: str,
     missing: float,
 ) -> list[float]:
     values = []
@@ -117,8 +115,8 @@ def _numbers(
             values.append(missing if text.lower() in _MISSING else float(text))
         except ValueError:
             raise InputError(
-                f"{option}: {path}, line {number} ('{fields[0]}'), column '{header[i]}' holds "
-                f"'{text}', which is no number"
+                f"{where}, row '{fields[0]}', column '{header[i]}' holds '{text}', which is no "
+                "number"
             ) from None
     return values
 

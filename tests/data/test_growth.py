@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from combo_lightning.data.growth import expected_growth, percent_growth, score
+
+
+def test_percent_growth_follows_its_definition() -> None:
+    treated, control, start = np.array([2.0, 1.0, 0.5, 1.5, 0.0]), np.full(5, 2.0), np.ones(5)
+    np.testing.assert_allclose(percent_growth(treated, control, start), [100, 0, -50, 50, -100])
+
+
+@pytest.mark.parametrize(
+    ("alone", "expected"),
+    [
+        ([50.0, 50.0], 25.0),
+        ([120.0, 80.0], 80.0),
+        ([-20.0, 50.0], -20.0),
+        ([-20.0, -50.0], -50.0),
+        ([0.0, 70.0], 0.0),
+        ([130.0, 150.0], 100.0),
+    ],
+)
+def test_modified_bliss_multiplies_growth_or_takes_the_least(
+    alone: list[float], expected: float
+) -> None:
+    assert expected_growth(np.array([alone]))[0] == pytest.approx(expected)
+
+
+GROWTH = st.floats(-100, 200)
+
+
+@given(GROWTH, GROWTH)
+def test_no_drug_is_expected_to_help_growth_and_order_does_not_matter(a: float, b: float) -> None:
+    both = expected_growth(np.array([[a, b], [b, a]]))
+    assert both[0] == both[1]
+    assert both[0] <= max(min(a, 100.0), min(b, 100.0)) + 1e-9
+    alone = expected_growth(np.array([[a, 100.0]]))[0]
+    assert alone == pytest.approx(min(a, 100.0))
+
+
+@pytest.mark.parametrize(
+    ("expected", "measured", "points"),
+    [
+        (12.58, 13.08, -1),
+        (100.0, 99.5, 1),
+        (83.17, 43.67, 40),
+        (98.63, 101.13, -3),
+        (85.092, 95.59, -10),
+        (10.0, 10.4, 0),
+    ],
+)
+def test_halves_round_away_from_zero_as_in_the_file(
+    expected: float, measured: float, points: int
+) -> None:
+    # The wells of the real file where other rules of rounding fail.
+    assert score(np.array([expected]), np.array([measured]))[0] == points
