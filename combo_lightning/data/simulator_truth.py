@@ -72,7 +72,7 @@ class Truth:
         log_ic50 = self.log_ic50_DC[drug_NK, cell_N[:, None]]
         bound = np.where(present, 1 / (1 + 10.0 ** np.clip(log_ic50 - dose_NK, -8, 8)), 0)
         alone = 100 * (1 - (1 - self.floor_D[drug_NK]) * bound)
-        expected = expected_growth(np.where(present, alone, 100.0))
+        expected = expected_growth(alone)
         synergy = np.zeros(len(cell_N))
         for k, m in combinations(range(drug_NK.shape[1]), 2):
             strength = self.interaction(cell_N, drug_NK[:, k], drug_NK[:, m])

@@ -70,6 +70,8 @@ def test_western_letters_of_older_programs_are_read(write: Write) -> None:
 def test_whole_numbers_of_parquet_lose_their_point_and_others_keep_it() -> None:
     assert texts(pa.array([740.0, None, float("nan")])).to_pylist() == ["740", None, None]
     assert texts(pa.array([740.5, 1.0])).to_pylist() == ["740.5", "1"]
+    # Arrow itself would write 1e+15.
+    assert texts(pa.array([1e15, 753082.0])).to_pylist() == ["1000000000000000", "753082"]
     assert texts(pa.array([7, None])).to_pylist() == ["7", None]
     assert texts(pa.array([" a ", "NA", "\\N", "", "nan", None])).to_pylist() == ["a"] + [None] * 5
 
@@ -100,6 +102,17 @@ def test_text_among_numbers_is_named_by_line_and_column(
     message = rf"--x: .*a\.csv, line {line}, column 'y' holds '{text}'; it must be a finite number"
     with pytest.raises(InputError, match=message):
         table.numbers(table.read().column("y"), "y")
+
+
+def test_an_infinite_value_among_signed_ones_is_refused() -> None:
+    table = UserTable(Path("x.csv"), "--x", ("a",), ",", 1)
+    with pytest.raises(InputError, match="line 3, column 'a' holds 'inf'"):
+        table.numbers(pa.array(["+1", "inf"]), "a")
+
+
+def test_lines_above_the_header_are_counted(write: Write) -> None:
+    table = UserTable.open(write("a.csv", "\n\ncell,y\nA,1\n"), "--x")
+    assert table.place(0).endswith("a.csv, line 4")
 
 
 def test_the_line_is_counted_over_batches(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -274,6 +274,8 @@ def test_many_batches_are_one_table(prepare: Prepare, monkeypatch: pytest.Monkey
     rows = [(f"C{i % 7}", f"D{i % 11}", float(i)) for i in range(200)]
     text = "cell,drug,value\n" + "".join(f"{c},{d},{y}\n" for c, d, y in rows)
     assert rows_of(prepare(text)) == rows
+    with pytest.raises(InputError, match="line 191, column 'value' holds 'bad'"):
+        prepare(text.replace(",189.0", ",bad"))
 
 
 @pytest.mark.real_data
