@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 PROFILES: dict[str, tuple[str, float]] = {
     "expression": ("log2 intensity", np.nan),
     "microrna": ("log2 intensity", np.nan),
-    "protein": ("log10 intensity", np.nan),
+    "protein": ("log intensity", np.nan),
     "rppa": ("log2 intensity", np.nan),
-    # Percent of reads with a function-affecting variant; '-' means that none was seen.
+    # Percent; "-" means that no function-affecting variant was seen.
     "exome": ("percent", 0.0),
 }
 
