@@ -13,6 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from combo_lightning.cli.main import invocation
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError
 from combo_lightning.runs.checkpointing import (
@@ -121,7 +122,8 @@ class ComboCLI(LightningCLI):
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
         config["plugins"] = [*plugins, AtomicCheckpointIO()]
         # The best checkpoint comes before the last: what it has just decided is saved with it.
-        always: list[pl.Callback] = [RichProgressBar(), RunRecord(), MetricsCsv()]
+        record = RunRecord(invocation())
+        always: list[pl.Callback] = [RichProgressBar(), record, MetricsCsv()]
         always += [TestComparison(), *self._checkpoints(config)]
         trainer = super()._instantiate_trainer(config, always)
         assert isinstance(trainer, pl.Trainer)

@@ -9,6 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 
 from combo_lightning import __version__
 from combo_lightning.errors import InputError, did_you_mean
@@ -25,6 +26,14 @@ COMMANDS = {
     "demo": "simulate, fit, test and predict in three minutes",
 }
 LIGHTNING_COMMANDS = ("fit", "validate", "test")
+# The command that runs now, for records of how something was made. `sys.argv` would be the
+# demo's, or a test runner's.
+_invocation: ContextVar[tuple[str, ...]] = ContextVar("_invocation", default=())
+
+
+def invocation() -> list[str]:
+    """Give the words of the command that runs now."""
+    return list(_invocation.get())
 
 
 def usage() -> str:
@@ -70,6 +79,7 @@ def run_program(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"combo-lightning: there is no command '{name}'{hint}\n")
         return 2
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    _invocation.set(tuple(words))
     try:
         if name in LIGHTNING_COMMANDS:
             module = importlib.import_module("combo_lightning.cli.lightning_cli")

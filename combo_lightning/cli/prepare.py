@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from combo_lightning.cli.main import invocation
+
 logger = logging.getLogger(__name__)
 
 Chemistry = Literal["descriptors", "morgan", "maccs"]
@@ -48,7 +50,7 @@ def almanac_combo_score(
         expression=expression, microrna=microrna, protein=protein, rppa=rppa, exome=exome
     )
     files = EntityFiles(drugs, cells, profiles, genes, chemistry)
-    made_by = {"command": sys.argv[1:]}
+    made_by = {"command": invocation()}
     _say_done(prepare_combo_scores(scores, files, out, made_by, overwrite=overwrite))
 
 
@@ -95,7 +97,7 @@ def almanac_growth(
         expression=expression, microrna=microrna, protein=protein, rppa=rppa, exome=exome
     )
     files = EntityFiles(drugs, cells, profiles, genes, chemistry)
-    made_by = {"command": sys.argv[1:]}
+    made_by = {"command": invocation()}
     _say_done(
         prepare_growth(
             growth, response, files, out, made_by, fraction=fraction, overwrite=overwrite
@@ -155,7 +157,7 @@ def table(
         matrix=matrix,
     )
     entities = EntityTables(cells, drugs, chemistry)
-    made_by = {"command": sys.argv[1:]}
+    made_by = {"command": invocation()}
     _say_done(
         prepare_table(responses, response, mapping, entities, out, made_by, overwrite=overwrite)
     )

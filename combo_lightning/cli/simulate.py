@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from combo_lightning.cli.main import invocation
+
 
 def run(
     *,
@@ -63,7 +65,7 @@ def run(
             f"--expression {out}/expression.parquet --out NAME\n"
         )
         return
-    made_by = {"command": sys.argv[1:]}
+    made_by = {"command": invocation()}
     write_simulation(simulate(config), out, made_by, overwrite=overwrite)
     sys.stdout.write(
         f"wrote {out}; the true function reaches R2 {config.ceiling_r2} on it\n"

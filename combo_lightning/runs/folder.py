@@ -8,7 +8,6 @@ with which outcome), ``split.parquet``, ``metrics.csv``, ``checkpoints/best.ckpt
 import json
 import os
 import platform
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -65,9 +64,13 @@ class RunRecord(pl.Callback):
 
     Hooks:
         on_fit_start, on_fit_end, on_exception: Write the record, on rank 0.
+
+    Args:
+        command: The words of the command that runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, command: list[str]) -> None:
+        self._command = command
         self._record: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -81,7 +84,7 @@ class RunRecord(pl.Callback):
             self._record = json.loads((run_dir / RECORD).read_text(encoding="utf-8"))
         self._record |= {
             "status": "running",
-            "command": sys.argv,
+            "command": self._command,
             "versions": {
                 "combo_lightning": __version__,
                 "torch": torch.__version__,

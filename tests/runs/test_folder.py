@@ -37,6 +37,7 @@ def test_the_record_tells_what_ran(run_dir: Path) -> None:
     assert record["status"] == "finished"
     assert record["epochs"] == 2
     assert record["seed"] == 1
+    assert record["command"][0] == "fit"
     assert record["rows"]["train"] + record["rows"]["test"] > 1000
     assert len(record["data"]["fingerprint"]) == 64
     assert [start["step"] for start in record["starts"]] == [0]
