@@ -23,7 +23,7 @@ from combo_lightning.runs.checkpointing import (
     BestCheckpoint,
     LastCheckpoint,
 )
-from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir, read_record, write_aside
+from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir, read_record
 from combo_lightning.runs.metrics_csv import MetricsCsv
 from combo_lightning.runs.test_comparison import TestComparison
 from combo_lightning.task import ComboTask
@@ -122,7 +122,7 @@ class ComboCLI(LightningCLI):
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
         config["plugins"] = [*plugins, AtomicCheckpointIO()]
         # The best checkpoint comes before the last: what it has just decided is saved with it.
-        record = RunRecord(invocation())
+        record = RunRecord(invocation(), self._run_config())
         always: list[pl.Callback] = [RichProgressBar(), record, MetricsCsv()]
         always += [TestComparison(), *self._checkpoints(config)]
         trainer = super()._instantiate_trainer(config, always)
@@ -134,15 +134,14 @@ class ComboCLI(LightningCLI):
         folder = str(Path(config["default_root_dir"]) / "checkpoints")
         return [BestCheckpoint(folder), LastCheckpoint(command.save_every_n_train_steps)]
 
-    def before_fit(self) -> None:
-        """Write the configuration into the run folder, for `test` and `fit --resume`."""
-        parser = self._parser("fit")
-        config = self.config.fit.clone()
+    def _run_config(self) -> str:
+        """Give the configuration for the run folder, for `test` and `fit --resume`."""
+        config = self.config[self.subcommand].clone()
         for key in ("config", "run_dir", "resume", "ckpt_path", "trainer.default_root_dir"):
             config.pop(key, None)
-        run_dir = Path(self.trainer.default_root_dir)
-        write_aside(run_dir / CONFIG, parser.dump(config, skip_none=False, skip_validation=True))
-        logger.info("run folder: %s", run_dir)
+        parser = self._parser(self.subcommand)
+        text: str = parser.dump(config, skip_none=False, skip_validation=True)
+        return text
 
     def fit(self, model: ComboTask, datamodule: ComboDataModule) -> None:
         """Train, from the run's last checkpoint where it is resumed."""

@@ -6,6 +6,7 @@ with which outcome), ``split.parquet``, ``metrics.csv``, ``checkpoints/best.ckpt
 """
 
 import json
+import logging
 import os
 import platform
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from combo_lightning import __version__
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.data.splits import write_split
 from combo_lightning.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 CONFIG = "config.yaml"
 RECORD = "run.json"
@@ -60,17 +63,21 @@ def read_record(run_dir: Path) -> dict[str, Any]:
 
 
 class RunRecord(pl.Callback):
-    """Keep ``run.json`` and ``split.parquet``.
+    """Keep ``config.yaml``, ``run.json`` and ``split.parquet``.
+
+    The folder is made when data and network stand: what they refuse leaves no trace.
 
     Hooks:
         on_fit_start, on_fit_end, on_exception: Write the record, on rank 0.
 
     Args:
         command: The words of the command that runs.
+        config: The text of ``config.yaml``.
     """
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], config: str) -> None:
         self._command = command
+        self._config = config
         self._record: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -78,6 +85,8 @@ class RunRecord(pl.Callback):
         if not trainer.is_global_zero:
             return
         run_dir = Path(trainer.default_root_dir)
+        logger.info("run folder: %s", run_dir)
+        write_aside(run_dir / CONFIG, self._config)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, ComboDataModule)
         if (run_dir / RECORD).is_file():

@@ -39,7 +39,7 @@ def test_a_bad_option_of_fit_is_one_message(
     assert outcome.code == 2, outcome.output
     assert message in outcome.output
     assert "Traceback" not in outcome.output
-    assert not list(run_dir.rglob("*.ckpt"))
+    assert not run_dir.exists()
 
 
 def test_an_empty_section_of_a_configuration_is_one_message(
