@@ -179,7 +179,7 @@ def _read_responses(
     cell_index = {name: i for i, name in enumerate(cells.ids)}
     drug_index: dict[str | None, int] = {None: -1} | {n: i for i, n in enumerate(drugs.ids)}
     start = 0
-    for batch in pq.ParquetFile(file).iter_batches(batch_size=1 << 15):
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=1 << 15, use_threads=False):
         rows = slice(start, start + len(batch))
         if rows.stop > count:
             break

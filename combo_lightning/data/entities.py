@@ -195,7 +195,7 @@ def read_entities(path: Path, kind: EntityKind) -> Entities:
         InputError: If the file is no Parquet file or not of the entity layout.
     """
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"cannot read {path} as Parquet: {error}") from error
     return entities_from_table(table, kind, path)
