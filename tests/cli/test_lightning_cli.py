@@ -7,6 +7,9 @@ import pytest
 
 from tests.conftest import ROOT, Outcome
 
+# Fits run in processes of their own.
+pytestmark = pytest.mark.slow
+
 RunCli = Callable[..., Outcome]
 DEMO = f"--config={ROOT / 'configs' / 'demo.yaml'}"
 

@@ -14,6 +14,9 @@ from combo_lightning.errors import InputError
 from combo_lightning.inference.predictor import Predictor
 from tests.conftest import ROOT, Outcome
 
+# Fits run in processes of their own.
+pytestmark = pytest.mark.slow
+
 NEW_SMILES = "Cc1ccc(cc1Nc1nccc(n1)-c1cccnc1)NC(=O)c1ccc(cc1)CN1CCN(C)CC1"
 
 

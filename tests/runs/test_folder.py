@@ -10,6 +10,9 @@ from combo_lightning.runs.folder import new_run_dir, read_record, write_aside
 from tests.conftest import ROOT, Outcome
 
 
+# Fits run in processes of their own.
+pytestmark = pytest.mark.slow
+
 @pytest.fixture(scope="module")
 def run_dir(
     run_cli: Callable[..., Outcome], small_screen: Path, tmp_path_factory: pytest.TempPathFactory
