@@ -24,7 +24,7 @@ def almanac_combo_score(
     protein: Path | None = None,
     rppa: Path | None = None,
     exome: Path | None = None,
-    chemistry: list[Chemistry] = ["descriptors", "morgan"],  # noqa: B006  jsonargparse copies it
+    chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     overwrite: bool = False,
 ) -> None:
     """Prepare the wide table of NCI-ALMANAC ComboScores.
@@ -68,7 +68,7 @@ def almanac_growth(
     protein: Path | None = None,
     rppa: Path | None = None,
     exome: Path | None = None,
-    chemistry: list[Chemistry] = ["descriptors", "morgan"],  # noqa: B006  jsonargparse copies it
+    chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     overwrite: bool = False,
 ) -> None:
     """Prepare NCI-ALMANAC's dose-level growth, one row a well.
@@ -120,7 +120,7 @@ def table(
     study_column: str | None = None,
     dose_unit: Literal["M", "mM", "uM", "nM", "log10M"] | None = None,
     matrix: bool = False,
-    chemistry: list[Chemistry] = ["descriptors", "morgan"],  # noqa: B006  jsonargparse copies it
+    chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     overwrite: bool = False,
 ) -> None:
     """Prepare your own tables: CSV, TSV or Parquet.
