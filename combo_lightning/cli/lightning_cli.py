@@ -226,6 +226,8 @@ def _silence_known_warnings() -> None:
     known = [
         # Our program hands the arguments over; nothing else reads sys.argv.
         ".*LightningCLI's args parameter is intended to run from within Python.*",
+        # A fit without a validation part is what was asked for.
+        ".*Total length of `list` across ranks is zero.*",
         # A resumed run goes on in its own folder.
         ".*Checkpoint directory .* exists and is not empty.*",
         # Lightning's own use of a torch interface that is going away.
