@@ -3,10 +3,11 @@
 Shapes: N measurements, K drug slots, G groups.
 """
 
-import logging
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +21,6 @@ from combo_lightning.data.identity import Codes, combine_codes, compound_of_drug
 from combo_lightning.data.schema import drug_columns
 from combo_lightning.data.split_file import read_parts
 from combo_lightning.errors import InputError
-
-logger = logging.getLogger(__name__)
 
 # Written in pieces: a fit should not need memory for the whole table as text.
 _ROWS_AT_ONCE = 1 << 16
@@ -47,8 +46,8 @@ class SplitConfig:
             line, a drug, a tissue; "random": a drug pair in a line; "file": as a file says.
         test_fraction: Share of rows (random, leave_pair_out) or of lines, drugs, tissues.
         validation_fraction: The same for validation.
-        num_folds: Cut everything into this many folds instead, `fold` being the test part; 0: no
-            folds.
+        num_folds: Cut everything into this many folds instead, about equal in rows, `fold` being
+            the test part; 0: no folds.
         fold: Which fold is tested, from 0.
         file: With kind "file": CSV, TSV or Parquet with a column ``part``.
     """
@@ -125,12 +124,14 @@ def draw_split(dataset: ScreenDataset, config: SplitConfig, seed: int) -> Split:
     Args:
         dataset: The screen.
         config: The rule.
-        seed: Seed of the draw.
+        seed: Seed of the draw, 0 or more.
 
     Raises:
         InputError: If the rule cannot be kept, or a part that was asked for is empty.
     """
     config.check()
+    if seed < 0:
+        raise InputError(f"the seed of the split is {seed}; it must be 0 or more")
     compound_D = compound_of_drug(dataset)
     if config.kind == "file":
         part_N = read_parts(Path(str(config.file)), dataset, compound_D, PARTS)
@@ -180,12 +181,9 @@ def _parts_by_group(
 ) -> npt.NDArray[np.int8]:
     group_N = _groups(dataset, config, compound_D)
     groups, code_N, count_G = np.unique(group_N, return_inverse=True, return_counts=True)
-    size_G = count_G.astype(np.float64)
-    if config.kind in ("leave_cell_line_out", "leave_tissue_out"):
-        size_G[:] = 1
     part_G = np.zeros(len(groups), dtype=np.int8)
     drawn = np.flatnonzero(groups >= 0)
-    part_G[drawn] = _assign(size_G[drawn], config, seed)
+    part_G[drawn] = _assign(count_G[drawn], config, seed)
     parts: npt.NDArray[np.int8] = part_G[code_N]
     return parts
 
@@ -195,45 +193,66 @@ def _parts_by_drug(
 ) -> npt.NDArray[np.int8]:
     """Hold drugs out: a row is of the furthest part that any of its drugs is of."""
     drug_NK = dataset.responses.drug_NK
-    used = np.unique(compound_D[drug_NK[drug_NK >= 0]])
+    used, count = np.unique(compound_D[drug_NK[drug_NK >= 0]], return_counts=True)
     part_D = np.zeros(len(compound_D), dtype=np.int8)
-    part_D[used] = _assign(np.ones(len(used)), config, seed)
+    part_D[used] = _assign(count, config, seed)
     parts: npt.NDArray[np.int8] = np.where(drug_NK >= 0, part_D[compound_D[drug_NK]], TRAIN).max(
         axis=1
     )
     return parts
 
 
-def _assign(
-    size_G: npt.NDArray[np.float64], config: SplitConfig, seed: int
-) -> npt.NDArray[np.int8]:
-    """Draw the part of each group, so that the sizes come to the fractions asked for.
+def _assign(rows_G: Codes, config: SplitConfig, seed: int) -> npt.NDArray[np.int8]:
+    """Draw the part of each group.
+
+    Args:
+        rows_G: Rows that each group has.
+        config: The rule.
+        seed: Seed of the draw.
 
     Raises:
         InputError: If there are more folds than groups.
     """
-    order = np.random.default_rng([seed, 1]).permutation(len(size_G))
-    before = np.cumsum(size_G[order]) - size_G[order]
-    total = size_G.sum()
-    part = np.full(len(size_G), TRAIN, dtype=np.int8)
+    random = np.random.default_rng([seed, 1])
+    order = random.permutation(len(rows_G))
+    by_rows = config.kind in ("random", "leave_pair_out")
+    size_G = rows_G if by_rows else np.ones_like(rows_G)
     if config.num_folds:
-        if config.num_folds > len(size_G):
+        if config.num_folds > len(rows_G):
             raise InputError(
-                f"data.split.num_folds is {config.num_folds}, but there are only {len(size_G)} "
+                f"data.split.num_folds is {config.num_folds}, but there are only {len(rows_G)} "
                 f"groups for kind '{config.kind}'; use fewer folds"
             )
-        by_size = (before * config.num_folds / total).astype(np.int64)
-        by_count = np.arange(len(order)) * config.num_folds // len(order)
-        # Where groups are few and uneven, a fold by size could stay empty.
-        folds = by_size if len(np.unique(by_size)) == config.num_folds else by_count
-        tested = folds == config.fold
+        tested = _deal_folds(rows_G, order, config.num_folds, random)[order] == config.fold
     else:
-        tested = before < config.test_fraction * total
+        tested = _first_of(size_G, order, config.test_fraction)
+    part = np.full(len(rows_G), TRAIN, dtype=np.int8)
     part[order[tested]] = TEST
     rest = order[~tested]
-    before = np.cumsum(size_G[rest]) - size_G[rest]
-    part[rest[before < config.validation_fraction * total]] = VALIDATION
+    part[rest[_first_of(size_G, rest, config.validation_fraction)]] = VALIDATION
     return part
+
+
+def _first_of(size_G: Codes, order: Codes, fraction: float) -> npt.NDArray[np.bool_]:
+    """Tell which groups, taken in this order, it takes to reach a fraction of all sizes."""
+    before = np.cumsum(size_G[order]) - size_G[order]
+    # The decimal fraction that was asked for, not its binary neighbour: 0.07 of 100 lines is 7.
+    wanted = math.ceil(Fraction(str(fraction)) * int(size_G.sum()))
+    first: npt.NDArray[np.bool_] = before < wanted
+    return first
+
+
+def _deal_folds(rows_G: Codes, order: Codes, num_folds: int, random: np.random.Generator) -> Codes:
+    """Give each group its fold: groups of about equal size go to different folds at random.
+
+    Folds differ by at most one group, and by at most the rows of the largest group.
+    """
+    by_size = order[np.argsort(-rows_G[order], kind="stable")]
+    place = np.arange(len(by_size))
+    dealt = by_size[np.lexsort((random.random(len(by_size)), place // num_folds))]
+    fold_G = np.empty(len(by_size), dtype=np.int64)
+    fold_G[dealt] = place % num_folds
+    return fold_G
 
 
 def _count_unseen(
@@ -260,10 +279,13 @@ def _check_parts(split: Split, config: SplitConfig) -> None:
     }
     for part, needed in wanted.items():
         if needed and not counts[part]:
+            mend = "change data.split.test_fraction, validation_fraction or num_folds"
+            if config.kind == "file":
+                mend = f"put some rows into '{PARTS[part]}' in {config.file}"
             raise InputError(
                 f"the {PARTS[part]} part of the '{config.kind}' split is empty (rows: "
                 + ", ".join(f"{name} {n}" for name, n in zip(PARTS, counts, strict=True))
-                + "); change data.split.test_fraction, validation_fraction or num_folds"
+                + f"); {mend}"
             )
 
 
@@ -279,14 +301,15 @@ def write_split(split: Split, dataset: ScreenDataset, path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.partial")
-    writer = None
-    for start in range(0, len(split.part_N), _ROWS_AT_ONCE):
-        table = _split_table(split, dataset, slice(start, start + _ROWS_AT_ONCE))
-        writer = writer or pq.ParquetWriter(aside, table.schema, compression="zstd")
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
-    os.replace(aside, path)
+    schema = _split_table(split, dataset, slice(0)).schema
+    try:
+        with pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+            for start in range(0, len(split.part_N), _ROWS_AT_ONCE):
+                rows = slice(start, start + _ROWS_AT_ONCE)
+                writer.write_table(_split_table(split, dataset, rows))
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _split_table(split: Split, dataset: ScreenDataset, rows: slice) -> pa.Table:
