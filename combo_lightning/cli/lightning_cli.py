@@ -15,7 +15,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from combo_lightning.cli.main import invocation
 from combo_lightning.data.datamodule import ComboDataModule
-from combo_lightning.errors import InputError
+from combo_lightning.errors import InputError, did_you_mean
+from combo_lightning.evaluation.metric import SCORE_NAMES
 from combo_lightning.runs.checkpointing import (
     BEST,
     LAST,
@@ -145,6 +146,8 @@ class ComboCLI(LightningCLI):
 
     def fit(self, model: ComboTask, datamodule: ComboDataModule) -> None:
         """Train, from the run's last checkpoint where it is resumed."""
+        datamodule.setup("fit")
+        self._check_monitors(datamodule)
         last = Path(self.trainer.default_root_dir) / "checkpoints" / LAST
         resume = bool(self.config.fit.resume)
         if resume and not last.exists():
@@ -158,6 +161,27 @@ class ComboCLI(LightningCLI):
             last.parent.parent / CONFIG,
             best,
         )
+
+    def _check_monitors(self, datamodule: ComboDataModule) -> None:
+        """Refuse to watch what will not be there; Lightning finds out after the first epoch.
+
+        Raises:
+            InputError: If a callback watches an unknown score, or one of a part without rows.
+        """
+        known = ["train_loss", *(f"val_{name}" for name in SCORE_NAMES)]
+        for callback in self.trainer.early_stopping_callbacks:
+            watched = str(getattr(callback, "monitor", "val_mse"))
+            if watched not in known:
+                raise InputError(
+                    f"trainer.callbacks: EarlyStopping monitors '{watched}'"
+                    f"{did_you_mean(watched, known)}; there are {', '.join(known)}"
+                )
+            if watched.startswith("val_") and not len(datamodule.split.validation_rows):
+                raise InputError(
+                    f"trainer.callbacks: EarlyStopping monitors '{watched}', but there are no "
+                    "validation rows; set data.split.validation_fraction above 0, or remove the "
+                    "callback with --trainer.callbacks=null"
+                )
 
     def test(self, model: ComboTask, datamodule: ComboDataModule, ckpt_path: str) -> None:
         """Score the test part; `TestComparison` prints the table."""

@@ -9,6 +9,9 @@ from torchmetrics.utilities import dim_zero_cat
 
 from combo_lightning.evaluation.scores import score
 
+# What `ResponseScores` computes, in the order of `Scores`.
+SCORE_NAMES = ("mse", "rmse", "mae", "r2", "pearson", "spearman")
+
 
 class ResponseScores(Metric):
     """MSE, RMSE, MAE, R2, Pearson and Spearman over a whole set of rows.
@@ -55,5 +58,4 @@ class ResponseScores(Metric):
             for state in (self.prediction, self.response, self.weight)
         )
         scores = score(prediction, response, weight).to_plain()
-        del scores["rows"]
-        return scores
+        return {name: scores[name] for name in SCORE_NAMES}

@@ -45,6 +45,29 @@ def test_a_bad_option_of_fit_is_one_message(
     assert not run_dir.exists()
 
 
+STOP = "--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--trainer.callbacks.monitor=val_msee"], "did you mean 'val_mse'"),
+        (["--trainer.callbacks.monitor=val_mse", "--data.split.validation_fraction=0"],
+         "there are no validation rows"),
+    ],
+)  # fmt: skip
+def test_early_stopping_on_what_is_not_there_is_refused_at_once(
+    run_cli: RunCli, small_screen: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    run_dir = tmp_path / "run"
+    outcome = run_cli(
+        "fit", DEMO, f"--data.path={small_screen}", f"--run_dir={run_dir}", STOP, *options
+    )
+    assert outcome.code == 2, outcome.output
+    assert message in outcome.output
+    assert not run_dir.exists()
+
+
 def test_an_empty_section_of_a_configuration_is_one_message(
     run_cli: RunCli, small_screen: Path, tmp_path: Path
 ) -> None:
