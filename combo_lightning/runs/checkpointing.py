@@ -19,6 +19,11 @@ BEST = "best.ckpt"
 LAST = "last.ckpt"
 
 
+def validates(trainer: pl.Trainer) -> bool:
+    """Tell whether a fit has validation batches."""
+    return sum(trainer.num_val_batches or [0]) > 0
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Save straight to a file aside, then rename; load tensors and plain values only.
 
@@ -64,9 +69,14 @@ class BestCheckpoint(ModelCheckpoint):
             dirpath=folder, filename="best", monitor="val_mse", enable_version_counter=False
         )
 
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave an epoch without validation alone: there is no score to judge it by."""
+        if validates(trainer):
+            super().on_train_epoch_end(trainer, pl_module)
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the end of training where nothing validated."""
-        if not trainer.num_val_batches or not sum(trainer.num_val_batches):
+        if not validates(trainer):
             trainer.save_checkpoint(Path(str(self.dirpath)) / BEST)
 
 

@@ -10,6 +10,8 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
+from combo_lightning.runs.checkpointing import validates
+
 METRICS = "metrics.csv"
 
 
@@ -74,7 +76,7 @@ class MetricsCsv(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write a row where no validation does."""
-        if not trainer.num_val_batches or not sum(trainer.num_val_batches):
+        if not validates(trainer):
             self._write(trainer)
 
     def _write(self, trainer: pl.Trainer) -> None:

@@ -24,6 +24,7 @@ def run_dir(
         "--data.split.validation_fraction=0",
     )  # fmt: skip
     assert outcome.code == 0, outcome.output
+    assert "could not find the monitored key" not in outcome.output
     return folder
 
 
