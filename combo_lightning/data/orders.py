@@ -79,17 +79,13 @@ class RecordedOrders:
 
         Returns:
             Weights ``[B, P]`` that sum to 1 over the orders: equal ones for the orders that
-            training recorded; where it recorded none, for all distinct orders with the empty
-            slots last.
+            training recorded; where it recorded none, for all orders with the empty slots last.
         """
         orders = [drug_BK[:, list(order)] for order in permutations(drug_BK.shape[1])]
         recorded_BP = np.stack([self.contains(order) for order in orders], axis=1)
         allowed_BP = np.stack([_empty_last(order) for order in orders], axis=1)
-        for p, order in enumerate(orders):
-            for earlier in orders[:p]:
-                same = (order == earlier).all(axis=1)
-                recorded_BP[same, p] = False
-                allowed_BP[same, p] = False
+        # Orders that differ by equal drugs alone stay apart: their doses may differ. Each distinct
+        # tuple of a row comes equally often, so that tuples still share equally.
         chosen = np.where(recorded_BP.any(axis=1, keepdims=True), recorded_BP, allowed_BP)
         weights: npt.NDArray[np.float32] = (chosen / chosen.sum(axis=1, keepdims=True)).astype(
             np.float32
