@@ -21,7 +21,8 @@ from combo_lightning.errors import InputError
 from combo_lightning.evaluation.metric import ResponseScores
 from combo_lightning.inference.respond import respond
 from combo_lightning.model import ComboModel, EntityTable, NetworkConfig
-from combo_lightning.model.layers import set_dropout_generator
+from combo_lightning.model.combo import Encoded
+from combo_lightning.model.layers import MaskGenerator, set_dropout_generator
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,8 @@ class ComboTask(pl.LightningModule):
         self.seed = seed
         self.network: ComboModel | None = None
         self._catalog: Catalog | None = None
-        self._generator: torch.Generator | None = None
+        self._generator: MaskGenerator | None = None
+        self._encoded: Encoded | None = None
         self.val_scores = ResponseScores()
         self.test_scores = ResponseScores()
         self.test_predictions: dict[str, list[Tensor]] = {}
@@ -147,16 +149,14 @@ class ComboTask(pl.LightningModule):
             loss: Tensor = loss_B.mean()
         else:
             loss = (loss_B * batch.weight_B).sum() / batch.weight_B.sum()
-        self.log("train_loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(error))
         return loss
 
     def _seed_dropout(self) -> None:
         """Let this step's dropout depend on (seed, step, rank) alone, so that runs can resume."""
         if self._generator is None:
-            self._generator = torch.Generator(device=self.device)
+            self._generator = MaskGenerator(self.device)
             set_dropout_generator(self._built(), self._generator)
-        sequence = np.random.SeedSequence([self.seed, self.global_step, self.global_rank])
-        self._generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+        self._generator.seed([self.seed, self.global_step, self.global_rank])
 
     def predict_orders(self, batch: Batch) -> dict[str, Tensor]:
         """Predict as the model is used: each row in the order that training recorded.
@@ -168,8 +168,19 @@ class ComboTask(pl.LightningModule):
             Standardised responses by name; see `inference.respond`.
         """
         network = self._built()
-        encoded = network.encode(*self.tables())
-        return respond(network, encoded, self.catalog, batch.cell_B, batch.drug_BK, batch.dose_BK)
+        if self._encoded is None:
+            self._encoded = network.encode(*self.tables())
+        return respond(
+            network, self._encoded, self.catalog, batch.cell_B, batch.drug_BK, batch.dose_BK
+        )
+
+    def on_validation_start(self) -> None:
+        """Forget what earlier weights encoded: an evaluation encodes every entity once."""
+        self._encoded = None
+
+    def on_validation_end(self) -> None:
+        """Free the encoded entities."""
+        self._encoded = None
 
     def _in_unit(self, standardised: Tensor) -> Tensor:
         scale = self.catalog.response_scale
@@ -187,8 +198,13 @@ class ComboTask(pl.LightningModule):
         self._log_scores("val", self.val_scores)
 
     def on_test_start(self) -> None:
-        """Start with no predictions."""
+        """Start with no predictions and nothing encoded."""
         self.test_predictions = {}
+        self._encoded = None
+
+    def on_test_end(self) -> None:
+        """Free the encoded entities."""
+        self._encoded = None
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect one batch's predictions for the test scores."""

@@ -10,13 +10,13 @@ import lightning.pytorch as pl
 import pyarrow as pa
 from jsonargparse.typing import NonNegativeInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from combo_lightning.cli.main import invocation
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError, did_you_mean
 from combo_lightning.evaluation.metric import SCORE_NAMES
+from combo_lightning.precision import Precision, choose_precision
 from combo_lightning.runs.checkpointing import (
     BEST,
     LAST,
@@ -26,6 +26,7 @@ from combo_lightning.runs.checkpointing import (
 )
 from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir, read_record
 from combo_lightning.runs.metrics_csv import MetricsCsv
+from combo_lightning.runs.progress import RunProgressBar
 from combo_lightning.runs.test_comparison import TestComparison
 from combo_lightning.task import ComboTask
 
@@ -55,7 +56,7 @@ class ComboCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the run folder and hand the seed to data and model."""
+        """Add the run folder and the precision, and hand the seed to data and model."""
         parser.add_argument(
             "--run_dir",
             type=str | None,
@@ -73,6 +74,17 @@ class ComboCLI(LightningCLI):
             type=NonNegativeInt,
             default=1000,
             help="Steps between saves of last.ckpt within an epoch; 0: at each epoch's end only.",
+        )
+        parser.add_argument(
+            "--precision",
+            type=Precision,
+            default="32-true",
+            help="Arithmetic: auto is bf16-mixed where the processor or GPU has a bf16 unit, "
+            "else 32-true; the run's config.yaml keeps what was chosen.",
+        )
+        # A link, so that nobody sets both; "auto" is resolved in `before_instantiate_classes`.
+        parser.link_arguments(
+            "precision", "trainer.precision", lambda name: "32-true" if name == "auto" else name
         )
         parser.link_arguments("seed_everything", "data.seed")
         parser.link_arguments("seed_everything", "model.seed")
@@ -102,6 +114,8 @@ class ComboCLI(LightningCLI):
                 )
             run_dir = Path(config.ckpt_path).absolute().parent.parent
         config.trainer.default_root_dir = str(run_dir)
+        config.precision = choose_precision(config.precision, str(config.trainer.accelerator))
+        config.trainer.precision = config.precision
 
     def instantiate_classes(self) -> None:
         """Build data, model and trainer.
@@ -124,7 +138,7 @@ class ComboCLI(LightningCLI):
         config["plugins"] = [*plugins, AtomicCheckpointIO()]
         # The best checkpoint comes before the last: what it has just decided is saved with it.
         record = RunRecord(invocation(), self._run_config())
-        always: list[pl.Callback] = [RichProgressBar(), record, MetricsCsv()]
+        always: list[pl.Callback] = [RunProgressBar(), record, MetricsCsv()]
         always += [TestComparison(), *self._checkpoints(config)]
         trainer = super()._instantiate_trainer(config, always)
         assert isinstance(trainer, pl.Trainer)
@@ -171,6 +185,8 @@ class ComboCLI(LightningCLI):
         known = ["train_loss", *(f"val_{name}" for name in SCORE_NAMES)]
         for callback in self.trainer.early_stopping_callbacks:
             watched = str(getattr(callback, "monitor", "val_mse"))
+            # The name is checked here; a fit that max_steps ends within an epoch has no score.
+            callback.strict = False
             if watched not in known:
                 raise InputError(
                     f"trainer.callbacks: EarlyStopping monitors '{watched}'"
@@ -207,6 +223,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # Arrow's own allocator keeps 50 MB of what it freed; training has a better use for them.
     pa.set_memory_pool(pa.system_memory_pool())
     words = list(arguments)
+    if _value_of("--trainer.precision", words) is not None:
+        raise InputError("--trainer.precision is set by --precision, such as --precision auto")
     run_dir = _value_of("--resume", words) if command == "fit" else None
     if run_dir is not None:
         record = read_record(Path(run_dir))

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 
 from combo_lightning import __version__
 from combo_lightning.errors import InputError, did_you_mean
+from combo_lightning.process import keep_freed_memory, wait_passively
 
 COMMANDS = {
     "prepare": "read raw public files into a data set",
@@ -80,6 +81,8 @@ def run_program(arguments: Sequence[str]) -> int:
         return 2
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     _invocation.set(tuple(words))
+    wait_passively()
+    keep_freed_memory()
     try:
         if name in LIGHTNING_COMMANDS:
             module = importlib.import_module("combo_lightning.cli.lightning_cli")

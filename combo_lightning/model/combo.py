@@ -4,7 +4,7 @@ Shapes: B rows of a batch, K drug slots, E entities of a table, C and D widths o
 P order of the slots.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -16,6 +16,9 @@ from combo_lightning.model.config import NetworkConfig
 from combo_lightning.model.encoder import Encoder, EntityTable
 from combo_lightning.model.join import Join
 from combo_lightning.model.layers import SeededDropout, build_activation
+
+# Entities encoded at once where no gradient is needed: 33 MB of activations at width 1000.
+ENTITIES_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,10 @@ class Encoded(NamedTuple):
 
     Args:
         cell_EX: Cell lines.
-        drug_KEX: Drugs, for each slot they may stand in.
+        drug_KEX: Drugs, for each slot they may stand in; the last row, all zeros, is the empty
+            slot. Slots with the same weights share one tensor.
         cell_id_E: Row of each cell line in the learned tables; -1: unknown.
-        drug_id_E: Row of each drug in the learned tables; -1: unknown.
+        drug_id_E: Row of each drug in the learned tables; -1: unknown, and the empty slot.
     """
 
     cell_EX: Tensor
@@ -127,28 +131,36 @@ class ComboModel(nn.Module):
         Returns:
             The encoded tables.
         """
-        cell_EC = self.cell_encoder.encode_entities(cells)
-        drug_ED = self.drug_encoder.encode_entities(drugs)
+        distinct = len(self.join.drug)
+        drug_KEX = _by_chunk(drugs, self._project_drugs, empty_rows=1)
         return Encoded(
-            cell_EX=self.join.project_cells(cell_EC),
-            drug_KEX=self.join.project_drugs([drug_ED] * self.sizes.num_slots),
+            cell_EX=_by_chunk(cells, self._project_cells)[0],
+            drug_KEX=drug_KEX * (self.sizes.num_slots // distinct),
             cell_id_E=cells.id_E,
-            drug_id_E=drugs.id_E,
+            drug_id_E=nn.functional.pad(drugs.id_E, (0, 1), value=-1),
         )
+
+    def _project_cells(self, cells: EntityTable) -> list[Tensor]:
+        return [self.join.project_cells(self.cell_encoder.encode_entities(cells))]
+
+    def _project_drugs(self, drugs: EntityTable) -> list[Tensor]:
+        """Project drugs once for each distinct set of slot weights."""
+        drug_ED = self.drug_encoder.encode_entities(drugs)
+        return self.join.project_drugs([drug_ED] * len(self.join.drug))
 
     def respond(
         self, encoded: Encoded, cell_B: Tensor, drug_BK: Tensor, dose_BK: Tensor | None = None
     ) -> Tensor:
         """Predict rows from entities that are encoded already; arguments as in `forward`."""
-        slot_BK = drug_BK.clamp(min=0)
-        present_BK = drug_BK >= 0
+        # -1, the empty slot, becomes the last row.
+        slot_BK = drug_BK.remainder(len(encoded.drug_id_E))
         z, straight = self.join(
             encoded.cell_EX.index_select(0, cell_B),
             [x.index_select(0, slot_BK[:, k]) for k, x in enumerate(encoded.drug_KEX)],
-            present_BK,
+            None,
             dose_BK,
             encoded.cell_id_E[cell_B],
-            torch.where(present_BK, encoded.drug_id_E[slot_BK], -1),
+            encoded.drug_id_E[slot_BK],
         )
         return self._head(z, straight)
 
@@ -209,7 +221,9 @@ class ComboModel(nn.Module):
         h = self.dropout(self.activation(z_BH))
         for layer in self.head[:-1]:
             h = self.dropout(self.activation(layer(h)))
-        response_B: Tensor = self.head[-1](h).squeeze(1)
+        # The response itself is never rounded to bf16: its 8 bits would tie a ranking's rows.
+        with torch.autocast(h.device.type, enabled=False):
+            response_B: Tensor = self.head[-1](h.to(self.head[-1].weight.dtype)).squeeze(1)
         return response_B if straight_B is None else response_B + straight_B
 
     def forget(self, cell_seen: Tensor, drug_seen: Tensor, table_seen_KDC: Tensor) -> None:
@@ -227,6 +241,30 @@ class ComboModel(nn.Module):
         self.drug_encoder.forget(drug_seen)
         if self.join.table is not None:
             self.join.table.forget(table_seen_KDC)
+
+
+def _by_chunk(
+    table: EntityTable, encode: Callable[[EntityTable], list[Tensor]], empty_rows: int = 0
+) -> list[Tensor]:
+    """Encode a table, a large one piece by piece where no gradient is needed.
+
+    Args:
+        table: E entities.
+        encode: Gives one tensor ``[E, X]`` or more.
+        empty_rows: Rows of zeros to add at the end.
+    """
+    count = len(table.id_E)
+    if torch.is_grad_enabled() or count <= ENTITIES_AT_ONCE:
+        return [nn.functional.pad(x, (0, 0, 0, empty_rows)) for x in encode(table)]
+    whole: list[Tensor] = []
+    for start in range(0, count, ENTITIES_AT_ONCE):
+        rows = slice(start, start + ENTITIES_AT_ONCE)
+        parts = encode(EntityTable(table.features_EF[rows], table.id_E[rows]))
+        if not whole:
+            whole = [x.new_zeros(count + empty_rows, x.shape[1]) for x in parts]
+        for out, part in zip(whole, parts, strict=True):
+            out[start : start + len(part)] = part
+    return whole
 
 
 def _used(table: EntityTable, index: Tensor) -> tuple[EntityTable, Tensor]:

@@ -148,8 +148,12 @@ class Join(nn.Module):
                 linear.weight[:width].uniform_(-bound, bound)
 
     def project_cells(self, embedding_EC: Tensor) -> Tensor:
-        """Project cell lines for the join: ``[E, parts]``, gate shifts (if any) at the end."""
-        cell: Tensor = self.cell(embedding_EC)
+        """Project cell lines for the join: ``[E, parts]``, gate shifts (if any) at the end.
+
+        The join's bias is added here, once an entity instead of once a row.
+        """
+        bias = nn.functional.pad(self.bias, (0, self.cell_parts[1]))
+        cell = nn.functional.linear(embedding_EC, self.cell.weight, bias)
         if self.gate is None:
             return cell
         return torch.cat([cell, self.gate.cell_shift(embedding_EC)], dim=1)
@@ -176,7 +180,7 @@ class Join(nn.Module):
         self,
         cell_BX: Tensor,
         drug_KBX: list[Tensor],
-        present_BK: Tensor,
+        present_BK: Tensor | None,
         dose_BK: Tensor | None,
         cell_id_B: Tensor,
         drug_id_BK: Tensor,
@@ -185,8 +189,9 @@ class Join(nn.Module):
 
         Args:
             cell_BX: Rows of `project_cells`.
-            drug_KBX: For each slot, rows of `project_drugs`; anything in an empty slot.
-            present_BK: Whether a slot holds a drug, bool.
+            drug_KBX: For each slot, rows of `project_drugs`; anything in an empty slot, or zeros
+                where `present_BK` is None.
+            present_BK: Whether a slot holds a drug, bool; None: empty slots are zero already.
             dose_BK: Standardised log10 molar doses; None where rows carry none.
             cell_id_B: Row of the cell line in the learned tables; -1: unknown.
             drug_id_BK: Rows of the drugs in the learned tables; -1: unknown or empty slot.
@@ -199,14 +204,15 @@ class Join(nn.Module):
         shift_BJ = cell_BX[:, num_cell:]
         slots = [
             self._act(drug_KBX[k], shift_BJ, None if dose_BK is None else dose_BK[:, k])
-            * present_BK[:, k : k + 1]
             for k in range(self.num_slots)
         ]
+        if present_BK is not None:
+            slots = [x * present_BK[:, k : k + 1].to(x.dtype) for k, x in enumerate(slots)]
         split = [torch.split(slot, self.drug_parts, dim=1) for slot in slots]
         own, pair, mixed, partner, shortcut = (list(part) for part in zip(*split, strict=True))
         # Slots are added among themselves first: a sum of two is the same in either order, so
         # that the symmetric network is symmetric to the last bit.
-        z = cell + self.bias + _sum(own)
+        z = cell + _sum(own)
         if self.drug_drug is not None:
             z = z + self.drug_drug(_sum([a * b for a, b in combinations(pair, 2)]))
         if self.cell_drug is not None:

@@ -21,8 +21,12 @@ class MetricsCsv(pl.Callback):
     The number of rows is part of the checkpoint: a resumed run first drops the rows that were
     written after it, so that the file has no double row and no hole.
 
+    ``train_loss``, the mean since the last row, is logged too, for early stopping and the progress
+    bar.
+
     Hooks:
         on_train_batch_end: Adds the loss up on the device, without waiting for it.
+        on_validation_epoch_end: Logs ``train_loss``.
         on_validation_end: Writes a row (without validation rows: on_train_epoch_end).
     """
 
@@ -66,8 +70,17 @@ class MetricsCsv(pl.Callback):
     ) -> None:
         """Add the step's loss."""
         loss = outputs["loss"].detach()
-        self._loss_sum = self._loss_sum.to(loss.device) + loss
+        if self._loss_sum.device != loss.device:
+            self._loss_sum = self._loss_sum.to(loss.device)
+        self._loss_sum += loss
         self._steps += 1
+
+    def on_validation_epoch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> None:
+        """Log the mean training loss beside the validation scores."""
+        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
+            self._log(pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write a row."""
@@ -77,14 +90,21 @@ class MetricsCsv(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write a row where no validation does."""
         if not validates(trainer):
+            self._log(pl_module)
             self._write(trainer)
+
+    def _log(self, pl_module: pl.LightningModule) -> None:
+        pl_module.log("train_loss", self._mean(), logger=False)
+
+    def _mean(self) -> float:
+        return float(self._loss_sum) / max(1, self._steps)
 
     def _write(self, trainer: pl.Trainer) -> None:
         row: dict[str, Any] = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "train_loss": float(self._loss_sum) / max(1, self._steps),
+            "train_loss": self._mean(),
         }
         scores = trainer.callback_metrics
         row |= {name: float(scores[name]) for name in sorted(scores) if name.startswith("val_")}

@@ -13,7 +13,11 @@ from combo_lightning.model import (
     InputSizes,
     NetworkConfig,
 )
-from combo_lightning.model.layers import SeededDropout, set_dropout_generator
+from combo_lightning.model.layers import (
+    MaskGenerator,
+    SeededDropout,
+    set_dropout_generator,
+)
 from tests.model.dense import Screen, draw_screen, predict_dense
 
 Join = Literal["concatenate", "symmetric", "slots"]
@@ -96,17 +100,17 @@ def test_per_sample_with_the_dense_networks_masks_equals_it(entities: int, join:
     # 3 entities: the whole table is smaller than the batch's slots; 40: larger.
     screen = draw_screen(rows=12, cells=entities, drugs=entities, empty=True)
     model = build_model(screen, dropout=0.5, join=join, dropout_mode="per_sample").train()
-    draw = torch.Generator()
+    draw = MaskGenerator(torch.device("cpu"))
     set_dropout_generator(model, draw)
     results = []
     for compute in (predict, predict_dense):
-        draw.manual_seed(11)
+        draw.seed([11])
         response = compute(model, screen)
         results.append((response.detach(), gradients(model, response)))
     assert_equal(results[0][0], results[1][0])
     for mine, theirs in zip(results[0][1], results[1][1], strict=True):
         assert_equal(mine, theirs)
-    draw.manual_seed(12)
+    draw.seed([12])
     assert not torch.allclose(predict(model, screen), results[0][0])
 
 
@@ -114,7 +118,7 @@ def test_per_entity_masks_are_constant_within_a_batch_and_fresh_between_batches(
     screen = draw_screen(rows=80, cells=3, drugs=2)
     model = build_model(screen, dropout=0.5, dropout_mode="per_entity").train()
     model.dropout.probability = 0.0  # the head's masks are drawn by row in both modes
-    draw = torch.Generator().manual_seed(1)
+    draw = MaskGenerator(torch.device("cpu"))
     set_dropout_generator(model, draw)
     first, second = predict(model, screen), predict(model, screen)
     assert not torch.allclose(first, second)
@@ -264,7 +268,7 @@ def test_configuration_survives_its_plain_form() -> None:
 
 def test_dropout_keeps_the_mean_and_its_share() -> None:
     dropout = SeededDropout(0.25).train()
-    dropout.generator = torch.Generator().manual_seed(1)
+    dropout.generator = MaskGenerator(torch.device("cpu"))
     x = dropout(torch.ones(40_000))
     # Standard error of the share: sqrt(.25 * .75 / 40,000) = 0.002.
     assert abs((x == 0).double().mean().item() - 0.25) < 0.01
