@@ -27,8 +27,9 @@ from combo_lightning.model.encoder import EntityTable
 
 logger = logging.getLogger(__name__)
 
-# Rows answered at once: enough to fill the processor, 30 MB of activations at width 1000.
-ROWS_AT_ONCE = 8192
+# Rows answered at once: enough to fill the processor, and activations (8 MB at width 1000) that stay
+# in its cache.
+ROWS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
