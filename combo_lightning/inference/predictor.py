@@ -27,8 +27,8 @@ from combo_lightning.model.encoder import EntityTable
 
 logger = logging.getLogger(__name__)
 
-# Rows answered at once: enough to fill the processor, and activations (8 MB at width 1000) that stay
-# in its cache.
+# Rows answered at once: they fill the processor, and 8 MB of activations (width 1000) stay in its
+# cache.
 ROWS_AT_ONCE = 2048
 
 
