@@ -1,7 +1,7 @@
 # Everything runs in a virtual environment of its own, made from constraints.txt.
 #   make demo    simulate, fit, test and predict (20 seconds after the install)
 #   make test    all tests          make check   lint, types, walls, docs
-#   make bench   speed beside a dense twin, 25 minutes; QUICK=1: 3 minutes
+#   make bench   speed beside a dense twin; QUICK=1: in 3 minutes
 PYTHON ?= python3
 # Where pip looks for torch; for a CPU-only laptop: https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=

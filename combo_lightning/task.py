@@ -161,6 +161,8 @@ class ComboTask(pl.LightningModule):
     def predict_orders(self, batch: Batch) -> dict[str, Tensor]:
         """Predict as the model is used: each row in the order that training recorded.
 
+        The entities are encoded at the first batch of an evaluation, for all of its batches.
+
         Args:
             batch: The rows.
 
@@ -239,6 +241,9 @@ class ComboTask(pl.LightningModule):
         kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
         beta_1, beta_2 = config.betas
         optimizer = kind(groups, lr=config.learning_rate, betas=(beta_1, beta_2), fused=True)
+        # Lightning refuses to clip before a fused step that may unscale gradients itself; neither
+        # fp32 nor bf16 scales any.
+        optimizer._step_supports_amp_scaling = False
         if config.schedule == "constant":
             return optimizer
         steps = self._count_steps()

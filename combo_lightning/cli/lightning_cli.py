@@ -82,10 +82,6 @@ class ComboCLI(LightningCLI):
             help="Arithmetic: auto is bf16-mixed where the processor or GPU has a bf16 unit, "
             "else 32-true; the run's config.yaml keeps what was chosen.",
         )
-        # A link, so that nobody sets both; "auto" is resolved in `before_instantiate_classes`.
-        parser.link_arguments(
-            "precision", "trainer.precision", lambda name: "32-true" if name == "auto" else name
-        )
         parser.link_arguments("seed_everything", "data.seed")
         parser.link_arguments("seed_everything", "model.seed")
 
@@ -93,12 +89,18 @@ class ComboCLI(LightningCLI):
         """Leave the configuration alone: Lightning would let a checkpoint override options."""
 
     def before_instantiate_classes(self) -> None:
-        """Choose the folder that this command works in.
+        """Choose the folder that this command works in, and its arithmetic.
 
         Raises:
-            InputError: If the run folder is taken, or no checkpoint is named.
+            InputError: If the run folder is taken, no checkpoint is named, or the precision is set
+                where `--precision` would not see it.
         """
         config = self.config[self.subcommand]
+        if config.trainer.precision is not None:
+            raise InputError(
+                f"trainer.precision is {config.trainer.precision}; set --precision (in a file: "
+                "precision, at the top) instead, which also knows auto"
+            )
         if self.subcommand == "fit":
             named = config.resume or config.run_dir
             run_dir = Path(named) if named else new_run_dir(Path(config.data.path))
@@ -115,7 +117,6 @@ class ComboCLI(LightningCLI):
             run_dir = Path(config.ckpt_path).absolute().parent.parent
         config.trainer.default_root_dir = str(run_dir)
         config.precision = choose_precision(config.precision, str(config.trainer.accelerator))
-        config.trainer.precision = config.precision
 
     def instantiate_classes(self) -> None:
         """Build data, model and trainer.
@@ -133,6 +134,7 @@ class ComboCLI(LightningCLI):
     def _instantiate_trainer(
         self, config: dict[str, Any], callbacks: list[pl.Callback]
     ) -> pl.Trainer:
+        config["precision"] = self.config[self.subcommand].precision
         plugins = config.get("plugins") or []
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
         config["plugins"] = [*plugins, AtomicCheckpointIO()]
@@ -223,8 +225,6 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # Arrow's own allocator keeps 50 MB of what it freed; training has a better use for them.
     pa.set_memory_pool(pa.system_memory_pool())
     words = list(arguments)
-    if _value_of("--trainer.precision", words) is not None:
-        raise InputError("--trainer.precision is set by --precision, such as --precision auto")
     run_dir = _value_of("--resume", words) if command == "fit" else None
     if run_dir is not None:
         record = read_record(Path(run_dir))

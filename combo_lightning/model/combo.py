@@ -152,8 +152,8 @@ class ComboModel(nn.Module):
         self, encoded: Encoded, cell_B: Tensor, drug_BK: Tensor, dose_BK: Tensor | None = None
     ) -> Tensor:
         """Predict rows from entities that are encoded already; arguments as in `forward`."""
-        # -1, the empty slot, becomes the last row.
-        slot_BK = drug_BK.remainder(len(encoded.drug_id_E))
+        # The empty slot is the last row.
+        slot_BK = drug_BK.where(drug_BK >= 0, len(encoded.drug_id_E) - 1)
         z, straight = self.join(
             encoded.cell_EX.index_select(0, cell_B),
             [x.index_select(0, slot_BK[:, k]) for k, x in enumerate(encoded.drug_KEX)],

@@ -1,6 +1,7 @@
 """Small parts shared by encoders and head: activations and dropout from a seeded generator."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,8 +83,9 @@ class SeededDropout(nn.Module):
         if not self.training or not dropped:
             return x
         if self.generator is None:
+            # Drawn, so that no two layers share their masks.
             self.generator = MaskGenerator(x.device)
-            self.generator.seed([torch.initial_seed()])
+            self.generator.seed([int(torch.randint(2**31, ()))])
         bits = self.generator.draw(x.shape)
         keep = torch.empty_like(x, requires_grad=False)
         torch.ge(bits, dropped - _LEVELS // 2, out=keep)
@@ -100,23 +102,17 @@ class _Scaled(torch.autograd.Function):
     """x * keep * scale in one pass, rounded once: bf16 would round the scale itself by 0.2 %."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, *inputs: object) -> Tensor:
-        x, keep, scale = inputs
-        assert isinstance(x, Tensor)
-        assert isinstance(keep, Tensor)
-        assert isinstance(scale, float)
+    def forward(ctx: Any, x: Tensor, keep: Tensor, scale: float) -> Tensor:
         ctx.save_for_backward(keep)
-        ctx.scale = scale  # type: ignore[attr-defined]
+        ctx.scale = scale
         return torch.addcmul(x.new_zeros(()), x, keep, value=scale)
 
     @staticmethod
-    def backward(
-        ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor
-    ) -> tuple[Tensor, None, None]:
-        (keep,) = ctx.saved_tensors  # type: ignore[attr-defined]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = gradients
-        scale = ctx.scale  # type: ignore[attr-defined]
-        return torch.addcmul(gradient.new_zeros(()), gradient, keep, value=scale), None, None
+        (keep,) = ctx.saved_tensors
+        dropped = torch.addcmul(gradient.new_zeros(()), gradient, keep, value=ctx.scale)
+        return dropped, None, None
 
 
 def set_dropout_generator(network: nn.Module, generator: MaskGenerator | None) -> None:
@@ -124,8 +120,8 @@ def set_dropout_generator(network: nn.Module, generator: MaskGenerator | None) -
 
     Args:
         network: The network.
-        generator: The generator, on the network's device; None: each its own, seeded by torch's
-            initial seed.
+        generator: The generator, on the network's device; None: each its own, seeded from torch's
+            global one.
     """
     for module in network.modules():
         if isinstance(module, SeededDropout):

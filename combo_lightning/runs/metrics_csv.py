@@ -21,8 +21,7 @@ class MetricsCsv(pl.Callback):
     The number of rows is part of the checkpoint: a resumed run first drops the rows that were
     written after it, so that the file has no double row and no hole.
 
-    ``train_loss``, the mean since the last row, is logged too, for early stopping and the progress
-    bar.
+    ``train_loss``, the mean since the last row, is logged too, for early stopping.
 
     Hooks:
         on_train_batch_end: Adds the loss up on the device, without waiting for it.

@@ -1,14 +1,20 @@
 """The poster's data set (simulated, 305,626 rows of 921 + 2 x 3,829 features) in memory."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
+from combo_lightning.checkpoint import build_network
 from combo_lightning.cli.main import run_program
-from combo_lightning.data.batches import Batch, OrderedBatches
+from combo_lightning.data.batches import Batch
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.model import ComboModel, EntityTable, NetworkConfig
+
+Mode = Literal["per_sample", "per_entity"]
+MODES: tuple[Mode, ...] = ("per_sample", "per_entity")
 
 
 class PosterScreen:
@@ -54,21 +60,20 @@ class PosterScreen:
 
     def test_batches(self, batch_size: int, rows: int) -> list[Batch]:
         """Give the first test rows in batches."""
-        wanted = self.data.split.test_rows[:rows]
-        columns = self.data._loaded_columns
-        return [self._moved(b) for b in OrderedBatches(columns, wanted, batch_size)]
+        self.data.eval_batch_size = batch_size
+        loader = self.data.test_dataloader()
+        return [self._moved(b) for b in islice(loader, -(-rows // batch_size))]
 
     def all_training_rows(self) -> Batch:
         """Give all training rows as one batch."""
-        columns = self.data._loaded_columns
-        return columns.gather(torch.from_numpy(self.data.split.train_rows))
+        return next(self.batches(self.training_rows))
 
-    def network(self, mode: str) -> ComboModel:
+    def network(self, mode: Mode) -> ComboModel:
         """Build the published network in a dropout mode."""
-        from combo_lightning.checkpoint import build_network
-
-        config = NetworkConfig(dropout_mode=mode)  # type: ignore[arg-type]
-        return build_network(config, self.catalog).to(self.device)
+        return build_network(NetworkConfig(dropout_mode=mode), self.catalog).to(self.device)
 
     def _moved(self, batch: Batch) -> Batch:
-        return Batch(*(None if x is None else x.to(self.device) for x in batch))
+        moved: dict[str, Any] = {
+            name: None if x is None else x.to(self.device) for name, x in batch._asdict().items()
+        }
+        return Batch(**moved)

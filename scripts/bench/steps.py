@@ -12,7 +12,7 @@ from torch.profiler import profile
 
 from combo_lightning.model.layers import MaskGenerator, set_dropout_generator
 from scripts.bench.machine import seconds
-from scripts.bench.screen import PosterScreen
+from scripts.bench.screen import MODES, Mode, PosterScreen
 from scripts.bench.twin import WIDTH, DenseTwin, dense_batches, gather, loaded_batches
 
 Step = Callable[[], object]
@@ -62,8 +62,7 @@ def twin_step(
     screen: PosterScreen, batch_size: int, *, bf16: bool = False, loader: bool = False
 ) -> Step:
     """Build a training step of the dense twin."""
-    network = DenseTwin(screen.cells.features_EF.shape[1], screen.drugs.features_EF.shape[1])
-    network.to(screen.device)
+    network = DenseTwin(screen)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     batches = (loaded_batches if loader else dense_batches)(screen, batch_size)
 
@@ -78,7 +77,7 @@ def twin_step(
     return step
 
 
-def our_step(screen: PosterScreen, batch_size: int, mode: str, *, bf16: bool = False) -> Step:
+def our_step(screen: PosterScreen, batch_size: int, mode: Mode, *, bf16: bool = False) -> Step:
     """Build a training step of the product's network."""
     network = screen.network(mode).train()
     generator = MaskGenerator(torch.device(screen.device))
@@ -102,22 +101,23 @@ def our_step(screen: PosterScreen, batch_size: int, mode: str, *, bf16: bool = F
     return step
 
 
-def our_flop(screen: PosterScreen, rows: int, mode: str) -> float:
-    """Count the FLOP of the products of one training step."""
+def our_flop(screen: PosterScreen, rows: int, mode: Mode, *, training: bool) -> float:
+    """Count the FLOP of the products; the first layers need no input gradient."""
     cells, cell_features = screen.cells.features_EF.shape
     drugs, drug_features = screen.drugs.features_EF.shape
     first = cells * cell_features + drugs * drug_features
     # Two more layers an encoder, and the projections: once for the cell line, twice a drug.
     entities = cells * 3 + drugs * 4
     inner = rows * 2 + (entities if mode == "per_entity" else rows * (2 + 4 + 3))
-    return 2.0 * WIDTH * (2 * first + 3 * inner * WIDTH)
+    passes = (2, 3) if training else (1, 1)
+    return 2.0 * WIDTH * (passes[0] * first + passes[1] * inner * WIDTH)
 
 
 def training_lines(
     screen: PosterScreen, batch_size: int, steps: int, repeats: int, *, with_bf16: bool
 ) -> list[Line]:
     """Time training steps of all kinds in turn; the first line is the dense fp32 twin."""
-    dense = DenseTwin(screen.cells.features_EF.shape[1], screen.drugs.features_EF.shape[1])
+    dense = DenseTwin(screen)
     dense_flop = dense.flop(batch_size, training=True)
     work: list[tuple[Line, Step]] = [
         (Line("dense twin, fp32", batch_size, dense_flop), twin_step(screen, batch_size)),
@@ -130,8 +130,8 @@ def training_lines(
         if bf16:
             line = Line("dense twin, bf16", batch_size, dense_flop, bf16=True)
             work.append((line, twin_step(screen, batch_size, bf16=True)))
-        for mode in ("per_sample", "per_entity"):
-            flop = our_flop(screen, batch_size, mode)
+        for mode in MODES:
+            flop = our_flop(screen, batch_size, mode, training=True)
             line = Line(f"{mode}, {name}", batch_size, flop, bf16)
             work.append((line, our_step(screen, batch_size, mode, bf16=bf16)))
     return _interleaved(work, steps, repeats, screen.device)
@@ -141,8 +141,8 @@ def evaluation_lines(
     screen: PosterScreen, rows: int, repeats: int, *, with_bf16: bool
 ) -> list[Line]:
     """Time the evaluation of test rows; the first line is the dense fp32 twin."""
-    dense = DenseTwin(screen.cells.features_EF.shape[1], screen.drugs.features_EF.shape[1])
-    dense.to(screen.device).eval()
+    dense = DenseTwin(screen)
+    dense.eval()
     network = screen.network("per_entity").eval()
     batches = screen.test_batches(2048, rows)
     few = batches[: max(1, len(batches) // 8)]
@@ -164,7 +164,7 @@ def evaluation_lines(
         return run
 
     rows = sum(len(b.cell_B) for b in batches)
-    flop = our_flop(screen, rows, "per_entity") / 3
+    flop = our_flop(screen, rows, "per_entity", training=False)
     line = Line("dense twin, fp32", counted, dense.flop(counted, training=False))
     work: list[tuple[Line, Step]] = [(line, dense_run)]
     work.append((Line("evaluation, fp32", rows, flop), our_run(bf16=False)))
@@ -195,7 +195,7 @@ def _interleaved(
 
 def twin_gemm_rate(screen: PosterScreen, batch_size: int = 256) -> float:
     """Measure the FLOP/s that the twin's matrix products reach within its training steps."""
-    dense = DenseTwin(screen.cells.features_EF.shape[1], screen.drugs.features_EF.shape[1])
+    dense = DenseTwin(screen)
     step = twin_step(screen, batch_size)
     for _ in range(3):
         step()
@@ -207,4 +207,5 @@ def twin_gemm_rate(screen: PosterScreen, batch_size: int = 256) -> float:
         for event in record.key_averages()
         if event.key in ("aten::mm", "aten::addmm")
     ]
-    return 4 * dense.flop(batch_size, training=True) / (sum(spent) / 1e6)
+    seconds_spent: float = sum(spent) / 1e6
+    return 4 * dense.flop(batch_size, training=True) / seconds_spent

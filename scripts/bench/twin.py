@@ -27,20 +27,21 @@ class DenseTwin(nn.Module):
     """Cell line, drug 1, drug 2 side by side in a row; a shared drug encoder; a head.
 
     Args:
-        cell_features: Width of a cell line.
-        drug_features: Width of a drug.
+        screen: Whose widths it has, and whose device it is on.
     """
 
-    def __init__(self, cell_features: int, drug_features: int) -> None:
+    def __init__(self, screen: PosterScreen) -> None:
         super().__init__()
+        cell_features, drug_features = screen.cells[0].shape[1], screen.drugs[0].shape[1]
         self.parts = [cell_features, drug_features, drug_features]
         self.cell = tower(cell_features)
         self.drug = tower(drug_features)
         self.head = nn.Sequential(tower(3 * WIDTH), nn.Linear(WIDTH, 1))
+        self.to(screen.device)
 
     def forward(self, x_BF: Tensor) -> Tensor:
         """Predict ``[B]`` from rows ``[B, 8579]``."""
-        cell, drug_1, drug_2 = x_BF.split(self.parts, dim=1)
+        cell, drug_1, drug_2 = torch.split(x_BF, self.parts, dim=1)
         joined = torch.cat([self.cell(cell), self.drug(drug_1), self.drug(drug_2)], dim=1)
         response: Tensor = self.head(joined).squeeze(1)
         return response

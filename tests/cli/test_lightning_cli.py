@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT, Outcome
 
@@ -32,6 +33,8 @@ DEMO = f"--config={ROOT / 'configs' / 'demo.yaml'}"
         (["--model.optimizer.betas=[0.9]"], "give two numbers"),
         (["--seed_everything=-3"], "seed_everything"),
         (["--trainer.devices=0"], "devices"),
+        (["--precision=fp8"], "precision"),
+        (["--trainer.precision=64-true"], "set --precision"),
     ],
 )
 def test_a_bad_option_of_fit_is_one_message(
@@ -66,6 +69,21 @@ def test_early_stopping_on_what_is_not_there_is_refused_at_once(
     assert outcome.code == 2, outcome.output
     assert message in outcome.output
     assert not run_dir.exists()
+
+
+def test_a_fit_that_ends_within_its_first_epoch_has_no_score_to_stop_on(
+    run_cli: RunCli, small_screen: Path, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "run"
+    result = run_cli(
+        *("fit", DEMO, f"--data.path={small_screen}", f"--run_dir={run_dir}", STOP),
+        "--trainer.callbacks.monitor=val_mse",
+        *("--data.batch_size=64", "--trainer.max_steps=2", "--precision=bf16-mixed"),
+    )
+    assert result.code == 0, result.output
+    config = yaml.safe_load((run_dir / "config.yaml").read_text())
+    assert config["precision"] == "bf16-mixed"
+    assert config["trainer"]["precision"] is None
 
 
 def test_an_empty_section_of_a_configuration_is_one_message(

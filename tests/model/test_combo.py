@@ -274,3 +274,64 @@ def test_dropout_keeps_the_mean_and_its_share() -> None:
     assert abs((x == 0).double().mean().item() - 0.25) < 0.01
     assert abs(x.mean().item() - 1) < 0.01
     assert torch.equal(dropout.eval()(torch.ones(5)), torch.ones(5))
+
+
+def test_layers_without_a_shared_generator_have_masks_of_their_own() -> None:
+    torch.manual_seed(3)
+    first, second = SeededDropout(0.5).train(), SeededDropout(0.5).train()
+    x = torch.ones(1000)
+    masks = first(x), second(x)
+    assert not torch.equal(*masks)
+    torch.manual_seed(3)
+    assert torch.equal(SeededDropout(0.5).train()(x), masks[0])
+
+
+def test_dropout_in_bf16_rounds_the_product_and_not_the_scale() -> None:
+    dropout = SeededDropout(0.05).train()
+    dropout.generator = MaskGenerator(torch.device("cpu"))
+    x = torch.rand(1000).add(0.5).bfloat16().requires_grad_()
+    kept = dropout(x)
+    kept.sum().backward()
+    scale = 65536 / (65536 - round(0.05 * 65536))
+    expected = (x.detach().double() * scale).bfloat16()
+    assert torch.equal(kept[kept != 0], expected[kept != 0])
+    assert x.grad is not None
+    assert torch.equal(x.grad != 0, kept != 0)
+
+
+@pytest.mark.parametrize("join", ["concatenate", "symmetric"])
+def test_a_large_table_encoded_by_chunk_equals_the_whole(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = draw_screen(cells=7, drugs=9, empty=True)
+    model = build_model(screen, join=join).eval()
+    whole = predict(model, screen).detach()
+    monkeypatch.setattr("combo_lightning.model.combo.ENTITIES_AT_ONCE", 2)
+    with torch.inference_mode():
+        encoded = model.encode(screen.cells, screen.drugs)
+        assert_equal(model.respond(encoded, screen.cell_B, screen.drug_BK), whole)
+
+
+def test_an_index_beyond_the_drugs_is_never_answered() -> None:
+    screen = draw_screen(drugs=6)
+    model = build_model(screen).eval()
+    encoded = model.encode(screen.cells, screen.drugs)
+    with pytest.raises(IndexError):
+        model.respond(encoded, screen.cell_B, screen.drug_BK + 7)
+
+
+def test_bf16_is_as_near_to_fp64_as_the_dense_network_in_bf16() -> None:
+    screen = draw_screen(rows=400, cells=9, drugs=12)
+    model = build_model(screen).eval()
+    exact = predict(model, screen).detach()
+    model.float()
+    single = replace(
+        screen,
+        cells=screen.cells._replace(features_EF=screen.cells.features_EF.float()),
+        drugs=screen.drugs._replace(features_EF=screen.drugs.features_EF.float()),
+    )
+    errors = []
+    for compute in (predict, predict_dense):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            errors.append((compute(model, single).double() - exact).square().mean().sqrt())
+    assert 0 < errors[0] <= 2 * errors[1]
