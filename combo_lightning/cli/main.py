@@ -24,6 +24,7 @@ COMMANDS = {
     "test": "score a checkpoint on the test part, beside the baselines",
     "cross-validate": "fit and test every fold; mean and spread",
     "predict": "predict responses from a checkpoint alone",
+    "screen": "rank all pairs of drugs, or a library, from a checkpoint",
     "demo": "simulate, fit, test and predict in three minutes",
 }
 LIGHTNING_COMMANDS = ("fit", "validate", "test")

@@ -5,6 +5,7 @@ Shapes: E drugs, F features.
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def drug_blocks(
             substructures, radius 2, 2,048 bins) and "maccs" (167 keys).
 
     Returns:
-        One block a kind, each with the recipe that `blocks_like` follows.
+        One block a kind, each with the recipe that `featurise` follows.
 
     Raises:
         InputError: If a SMILES cannot be parsed or a kind is unknown.
@@ -107,47 +108,97 @@ def drug_blocks(
         return [_COMPUTE[kind](molecules) for kind in kinds]
 
 
-def blocks_like(
-    recipes: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]],
-    smiles: Sequence[str | None],
-    labels: Sequence[str],
-) -> dict[str, FeatureBlock]:
+@dataclass(frozen=True)
+class Recipe:
+    """What it takes to compute a known block for new drugs.
+
+    Args:
+        name: The block's name.
+        feature_names: Its features, in order.
+        steps: Its recipe, as `drug_blocks` gave it.
+    """
+
+    name: str
+    feature_names: tuple[str, ...]
+    steps: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Featurised:
+    """Structures turned into features, but for those that cannot be read.
+
+    Args:
+        keys: InChIKey of each drug; empty where it cannot be read.
+        problems: What is wrong with each; empty where nothing is.
+        blocks: Blocks of those that can be read, in their order.
+    """
+
+    keys: list[str]
+    problems: list[str]
+    blocks: dict[str, FeatureBlock]
+
+
+def check_recipes(recipes: Sequence[Recipe]) -> None:
+    """Tell whether new drugs can get these blocks.
+
+    Raises:
+        InputError: If a block was not computed from structures.
+    """
+    for recipe in recipes:
+        if recipe.steps.get("kind") not in KINDS:
+            raise InputError(
+                f"the model needs the drug block '{recipe.name}', which was not computed from "
+                "structures; it cannot predict drugs that were not in its data set"
+            )
+        version = recipe.steps.get("rdkit_version")
+        if version != rdBase.rdkitVersion:
+            logger.warning(
+                "block '%s' was computed with RDKit %s, this is %s: features may differ slightly",
+                recipe.name,
+                version,
+                rdBase.rdkitVersion,
+            )
+
+
+def featurise(
+    recipes: Sequence[Recipe], smiles: Sequence[str], labels: Sequence[str]
+) -> Featurised:
     """Compute for new drugs the blocks that known drugs have.
 
     Args:
-        recipes: For each block its feature names and its recipe.
+        recipes: The blocks; see `check_recipes`.
         smiles: E strings.
         labels: E names, for messages.
 
     Returns:
-        The blocks by name, with just those features in that order. A descriptor that this RDKit
-        does not have is missing for all.
-
-    Raises:
-        InputError: If a block was not computed from structures, or a SMILES cannot be parsed.
+        The blocks with just the recipes' features in their order (a descriptor that this RDKit
+        does not have is missing for all), and what could not be read.
     """
+    keys, problems, molecules = [], [], []
+    for text, label in zip(smiles, labels, strict=True):
+        try:
+            molecule = read_molecule(text, label)
+        except InputError as error:
+            keys.append("")
+            problems.append(str(error))
+            continue
+        molecules.append(molecule)
+        problems.append("")
+        with rdBase.BlockLogs():
+            keys.append(str(Chem.MolToInchiKey(molecule)))  # type: ignore[no-untyped-call]
     blocks = {}
-    for name, (features, recipe) in recipes.items():
-        if recipe.get("kind") not in KINDS:
-            raise InputError(
-                f"the model needs the drug block '{name}', which was not computed from "
-                "structures; it cannot predict drugs that were not in its data set"
-            )
-        if recipe.get("rdkit_version") != rdBase.rdkitVersion:
-            logger.warning(
-                "block '%s' was computed with RDKit %s, this is %s: features may differ slightly",
-                name,
-                recipe.get("rdkit_version"),
-                rdBase.rdkitVersion,
-            )
-        (block,) = drug_blocks(smiles, labels, [recipe["kind"]])
+    for recipe in recipes:
+        with rdBase.BlockLogs():
+            block = _COMPUTE[recipe.steps["kind"]](molecules)
         place = {feature: i for i, feature in enumerate(block.feature_names)}
-        values = np.full((len(smiles), len(features)), np.nan, dtype=np.float32)
-        for column, feature in enumerate(features):
+        values = np.full((len(molecules), len(recipe.feature_names)), np.nan, dtype=np.float32)
+        for column, feature in enumerate(recipe.feature_names):
             if feature in place:
                 values[:, column] = block.values_EF[:, place[feature]]
-        blocks[name] = FeatureBlock(name, tuple(features), block.unit, values, recipe)
-    return blocks
+        blocks[recipe.name] = FeatureBlock(
+            recipe.name, recipe.feature_names, block.unit, values, recipe.steps
+        )
+    return Featurised(keys, problems, blocks)
 
 
 def _descriptors(molecules: Sequence[Chem.Mol | None]) -> FeatureBlock:

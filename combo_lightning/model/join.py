@@ -203,7 +203,7 @@ class Join(nn.Module):
         cell, cell_rank = torch.split(cell_BX[:, :num_cell], self.cell_parts, dim=1)
         shift_BJ = cell_BX[:, num_cell:]
         slots = [
-            self._act(drug_KBX[k], shift_BJ, None if dose_BK is None else dose_BK[:, k])
+            self.act(drug_KBX[k], shift_BJ, None if dose_BK is None else dose_BK[:, k])
             for k in range(self.num_slots)
         ]
         if present_BK is not None:
@@ -227,7 +227,8 @@ class Join(nn.Module):
         straight = [u_k * _sum(shortcut[:k] + shortcut[k + 1 :]) for k, u_k in enumerate(u)]
         return z, _sum(straight).sum(dim=1)
 
-    def _act(self, drug_BX: Tensor, cell_shift_BJ: Tensor, dose_B: Tensor | None) -> Tensor:
+    def act(self, drug_BX: Tensor, cell_shift_BJ: Tensor, dose_B: Tensor | None) -> Tensor:
+        """Let projected drugs act at their doses: through the gate, where there is one, [B, J]."""
         if self.gate is None or dose_B is None:
             return drug_BX
         drug_BJ, drug_shift_BJ = drug_BX.chunk(2, dim=1)

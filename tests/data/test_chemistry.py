@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from combo_lightning.data.chemistry import blocks_like, drug_blocks, inchikey, read_molecule
+from combo_lightning.data.chemistry import (
+    Recipe,
+    check_recipes,
+    drug_blocks,
+    featurise,
+    inchikey,
+    read_molecule,
+)
 from combo_lightning.errors import InputError
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
@@ -62,23 +69,34 @@ def test_an_unknown_kind_is_refused() -> None:
 
 def test_new_drugs_get_just_the_features_of_the_known() -> None:
     blocks = drug_blocks([ASPIRIN, "CCO"], ["a", "b"])
-    recipes = {b.name: (b.feature_names, b.recipe) for b in blocks}
-    again = blocks_like(recipes, ["CCO", ASPIRIN], ["x", "y"])
+    recipes = [Recipe(b.name, b.feature_names, b.recipe) for b in blocks]
+    again = featurise(recipes, ["CCO", ASPIRIN], ["x", "y"])
     for block in blocks:
-        np.testing.assert_array_equal(again[block.name].values_EF[::-1], block.values_EF)
-    fewer = blocks_like({"descriptors": (("TPSA", "gone"), blocks[0].recipe)}, ["CCO"], ["x"])
-    assert fewer["descriptors"].values_EF[0, 0] == pytest.approx(20.23)
-    assert np.isnan(fewer["descriptors"].values_EF[0, 1])
+        np.testing.assert_array_equal(again.blocks[block.name].values_EF[::-1], block.values_EF)
+    assert again.keys == [inchikey("CCO", "x"), inchikey(ASPIRIN, "y")]
+    fewer = Recipe("descriptors", ("TPSA", "gone"), blocks[0].recipe)
+    values_EF = featurise([fewer], ["CCO"], ["x"]).blocks["descriptors"].values_EF
+    assert values_EF[0, 0] == pytest.approx(20.23)
+    assert np.isnan(values_EF[0, 1])
+
+
+def test_what_cannot_be_read_is_told_and_leaves_no_row() -> None:
+    (block,) = drug_blocks(["CCO"], ["a"], ["maccs"])
+    recipe = Recipe(block.name, block.feature_names, block.recipe)
+    found = featurise([recipe], ["CCO", "C1CC", "CCO"], ["x", "y", "z"])
+    assert [bool(problem) for problem in found.problems] == [False, True, False]
+    assert "drug 'y'" in found.problems[1]
+    assert [bool(key) for key in found.keys] == [True, False, True]
+    assert len(found.blocks["maccs"].values_EF) == 2
 
 
 def test_another_rdkit_is_told_and_measured_blocks_cannot_be_computed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    recipe = {"kind": "maccs", "rdkit_version": "1999.1"}
-    blocks_like({"maccs": (("maccs_1",), recipe)}, ["CCO"], ["x"])
+    check_recipes([Recipe("maccs", ("maccs_1",), {"kind": "maccs", "rdkit_version": "1999.1"})])
     assert "computed with RDKit 1999.1" in caplog.text
     with pytest.raises(InputError, match="'targets', which was not computed from structures"):
-        blocks_like({"targets": (("EGFR",), {})}, ["CCO"], ["x"])
+        check_recipes([Recipe("targets", ("EGFR",), {})])
 
 
 @pytest.mark.real_data

@@ -1,0 +1,103 @@
+"""``combo-lightning screen``: all pairs of drugs in many cell lines, from a checkpoint."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Literal
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 5
+
+
+def run(
+    *,
+    ckpt_path: Path,
+    out: Path,
+    cells: str | None = None,
+    drugs: str | None = None,
+    top: int | None = None,
+    contains: str | None = None,
+    high: str | None = None,
+    low: str | None = None,
+    rank: Literal["highest", "lowest"] = "highest",
+    log10_molar: float | None = None,
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto",
+) -> None:
+    """Answer all pairs; a stopped screen goes on when the same command is given again.
+
+    Args:
+        ckpt_path: The checkpoint, such as RUN/checkpoints/best.ckpt; nothing else is needed.
+        out: With --top the table of the best, .parquet or .csv; else a folder for every score,
+            one partition a cell line.
+        cells: Cell lines, separated by commas, or a table of new ones (a name, then one column
+            a feature); none: all that the model knows.
+        drugs: Drugs, separated by commas, or a library: .smi, or .csv, .tsv, .parquet with name
+            and smiles; none: all that the model knows.
+        top: Keep this many of each cell line and over all.
+        contains: Drugs, separated by commas, of which each pair holds at least one.
+        high: Cell lines, separated by commas, where the response should be high ..
+        low: .. and lines where it should be low: ranks pairs by the difference of the means.
+        rank: Which responses are the best.
+        log10_molar: Dose of each drug, where the model was trained on doses.
+        precision: Arithmetic of the first pass. The best are always answered again in fp32; auto
+            is bf16 where the processor has it, and fp32 where every score is written.
+    """
+    import torch
+
+    from combo_lightning.inference.screening import Screen, ScreenRequest
+    from combo_lightning.precision import choose_precision
+
+    if precision == "auto" and top is None:
+        precision = "32-true"
+    chosen = choose_precision(precision, "cpu")
+    request = ScreenRequest(
+        ckpt_path=ckpt_path,
+        out=out,
+        cells=cells,
+        drugs=drugs,
+        contains=contains,
+        high=high,
+        low=low,
+        top=top,
+        lowest=rank == "lowest",
+        log10_molar=log10_molar,
+        dtype=torch.bfloat16 if chosen == "bf16-mixed" else torch.float32,
+    )
+    screen = Screen(request)
+    logger.info(
+        "%s pairs in %d cell lines: %s scores",
+        f"{len(screen.space):,}",
+        len(screen.lines),
+        f"{len(screen.space) * len(screen.lines):,}",
+    )
+    report = screen.run()
+    for row in report.skipped[:SHOWN]:
+        logger.warning("skipped: row %d, '%s': %s", row.row, row.name, row.problem)
+    if report.skipped:
+        logger.warning(
+            "%d rows of %s were skipped; all are in %s",
+            len(report.skipped),
+            drugs,
+            out.with_name(f"{out.stem}.skipped.csv"),
+        )
+    unit = screen.catalog.response.unit
+    if top is not None:
+        logger.info(
+            "the first pass erred by %.3g %s at most in a sample, by %.3g among the best, which "
+            "were answered again",
+            report.sample_error,
+            unit,
+            report.kept_error,
+        )
+    if not report.proven:
+        logger.warning(
+            "that is more than the screen allowed for: the end of the list may lack a pair; "
+            "repeat with --precision 32-true"
+        )
+    sys.stdout.write(
+        f"wrote {out}: {report.rows:,} rows, the best of {report.scores:,} scores"
+        if top is not None
+        else f"wrote {out}: {report.rows:,} scores"
+    )
+    sys.stdout.write(f" ({report.rate:,.0f} a second)\n")

@@ -1,0 +1,286 @@
+"""What a screen does with its scores: keep the best of each line, contrast lines, or write all.
+
+Shapes: N pairs of a block, C pairs kept.
+"""
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from combo_lightning.inference.candidates import Candidates
+from combo_lightning.inference.pair_space import Block
+from combo_lightning.inference.tables import TableWriter
+
+FloatArray = npt.NDArray[np.float64]
+# Exact responses of (cell lines [C], first drugs [C], second drugs [C]), in the response's unit.
+Exact = Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], FloatArray]
+# The columns that name pairs, as plain text.
+Named = Callable[[npt.NDArray[Any], npt.NDArray[Any]], dict[str, Any]]
+
+
+class Sink(ABC):
+    """Takes the scores of one block after the other.
+
+    Args:
+        lines: The screened cell lines, as rows of the encoded table.
+        line_ids: Their identifiers.
+        named: Names pairs.
+    """
+
+    def __init__(self, lines: Sequence[int], line_ids: Sequence[str], named: Named) -> None:
+        self.lines = lines
+        self.line_ids = line_ids
+        self.named = named
+
+    @abstractmethod
+    def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
+        """Take the responses of a block's pairs in a line (its place in `lines`)."""
+
+    def end_block(self, number: int, block: Block) -> None:  # noqa: B027
+        """Learn that all lines of a block have been taken."""
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Give what it takes to go on."""
+        return {}
+
+    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:  # noqa: B027
+        """Go on from what `state` gave."""
+
+    @abstractmethod
+    def finish(self, out: Path) -> int:
+        """Write the result, aside and renamed when it is whole; give its rows."""
+
+
+class TopSink(Sink):
+    """The n best pairs of each line, answered anew in full precision.
+
+    Args:
+        lines: As in `Sink`.
+        line_ids: As in `Sink`.
+        named: As in `Sink`.
+        exact: Answers in full precision.
+        top: n.
+        margin: Twice the error that a score may have.
+        lowest: Whether low responses are the best.
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[int],
+        line_ids: Sequence[str],
+        named: Named,
+        exact: Exact,
+        top: int,
+        margin: float,
+        *,
+        lowest: bool,
+    ) -> None:
+        super().__init__(lines, line_ids, named)
+        self.exact = exact
+        self.top = top
+        self.sign = -1.0 if lowest else 1.0
+        self.candidates = Candidates(len(lines), top, margin)
+        # The largest error met among the kept, which are checked in the end.
+        self.largest_error = 0.0
+        self.checked = 0
+
+    @property
+    def overflowed(self) -> bool:
+        """Whether more pairs tied than could be kept."""
+        return self.candidates.overflowed
+
+    def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
+        """Keep what may be among the best."""
+        first, second = block.first_A[block.i_N], block.second_E[block.j_N]
+        self.candidates.offer(line, np.float32(self.sign) * response_N, first, second)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Give the pairs kept so far."""
+        return self.candidates.to_arrays()
+
+    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
+        """Go on from the pairs that were kept."""
+        self.candidates.restore(state)
+
+    def _check(self, exact: FloatArray, scores: npt.NDArray[np.float32]) -> None:
+        errors = np.abs(exact - self.sign * scores)
+        self.largest_error = max(self.largest_error, float(errors.max(initial=0.0)))
+        self.checked += len(errors)
+
+    def _best(self, value_C: FloatArray, kept: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Rank: the best value first, equal ones by their drugs."""
+        order = np.lexsort((kept["second"], kept["first"], -self.sign * value_C))
+        best: npt.NDArray[np.int64] = order[: self.top]
+        return best
+
+    def finish(self, out: Path) -> int:
+        """Answer the kept pairs exactly, and write the best of each line with both ranks."""
+        parts = []
+        for place, cell in enumerate(self.lines):
+            kept = self.candidates.kept(place)
+            value_C = self.exact(np.full(len(kept), cell), kept["first"], kept["second"])
+            self._check(value_C, kept["score"])
+            best = self._best(value_C, kept)
+            chosen = np.empty(len(best), dtype=_ROW)
+            chosen["line"], chosen["rank"] = place, np.arange(1, len(best) + 1)
+            chosen["value"] = value_C[best]
+            chosen["first"], chosen["second"] = kept["first"][best], kept["second"][best]
+            parts.append(chosen)
+        rows = np.concatenate(parts)
+        # The n best over all lines are among the n best of their lines.
+        order = np.lexsort(
+            (rows["second"], rows["first"], rows["line"], -self.sign * rows["value"])
+        )
+        overall = np.zeros(len(rows), dtype=np.int64)
+        overall[order[: self.top]] = np.arange(1, min(self.top, len(rows)) + 1)
+        lines = pa.array(self.line_ids, pa.string())
+        columns = {
+            "rank": pa.array(rows["rank"]),
+            "rank_overall": pa.array(overall, mask=overall == 0),
+            "cell_id": lines.take(pa.array(rows["line"])),
+            **self.named(rows["first"], rows["second"]),
+            "prediction": pa.array(rows["value"]),
+        }
+        with TableWriter(out) as writer:
+            writer.write(pa.record_batch(columns))
+        return len(rows)
+
+
+_ROW = np.dtype(
+    [("line", "<i8"), ("rank", "<i8"), ("value", "<f8"), ("first", "<i8"), ("second", "<i8")]
+)
+
+
+class ContrastSink(TopSink):
+    """The n pairs that differ most between two sets of lines: mean(high) - mean(low).
+
+    Args:
+        lines: All lines of both sets.
+        line_ids: As in `Sink`.
+        named: As in `Sink`.
+        exact: Answers in full precision.
+        top: n.
+        margin: Twice the error that a score may have.
+        high: Places in `lines` of the first set.
+        low: Those of the second set.
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[int],
+        line_ids: Sequence[str],
+        named: Named,
+        exact: Exact,
+        top: int,
+        margin: float,
+        *,
+        high: Sequence[int],
+        low: Sequence[int],
+    ) -> None:
+        # Each of the two means may err as much as a score.
+        super().__init__(lines, line_ids, named, exact, top, 2 * margin, lowest=False)
+        self.candidates = Candidates(1, top, 2 * margin)
+        self.share = np.zeros(len(lines))
+        self.share[list(high)] += 1 / len(high)
+        self.share[list(low)] -= 1 / len(low)
+        self._sum_N: FloatArray | None = None
+
+    def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
+        """Add a line's responses to the contrast."""
+        part = self.share[line] * response_N.astype(np.float64)
+        self._sum_N = part if self._sum_N is None else self._sum_N + part
+
+    def end_block(self, number: int, block: Block) -> None:
+        """Keep what may be among the best contrasts."""
+        assert self._sum_N is not None
+        super().take(0, block, self._sum_N.astype(np.float32))
+        self._sum_N = None
+
+    def finish(self, out: Path) -> int:
+        """Answer the kept pairs exactly in all lines, and write the best contrasts."""
+        kept = self.candidates.kept(0)
+        by_line = [
+            self.exact(np.full(len(kept), cell), kept["first"], kept["second"])
+            for cell in self.lines
+        ]
+        value_C = sum((s * x for s, x in zip(self.share, by_line, strict=True)), np.zeros(()))
+        self._check(value_C, kept["score"])
+        best = self._best(value_C, kept)
+        means = {
+            name: np.mean([x for s, x in zip(self.share, by_line, strict=True) if s * sign > 0], 0)
+            for name, sign in (("mean_high", 1), ("mean_low", -1))
+        }
+        columns = {
+            "rank": pa.array(np.arange(1, len(best) + 1)),
+            **self.named(kept["first"][best], kept["second"][best]),
+            "contrast": pa.array(value_C[best]),
+            **{name: pa.array(mean[best]) for name, mean in means.items()},
+        }
+        with TableWriter(out) as writer:
+            writer.write(pa.record_batch(columns))
+        return len(best)
+
+
+class TableSink(Sink):
+    """Every score, as Parquet files ``cell_id=LINE/part-BLOCK.parquet``.
+
+    Args:
+        lines: As in `Sink`.
+        line_ids: As in `Sink`.
+        named: As in `Sink`.
+        folder: Where they are gathered until the screen is whole.
+    """
+
+    def __init__(
+        self, lines: Sequence[int], line_ids: Sequence[str], named: Named, folder: Path
+    ) -> None:
+        super().__init__(lines, line_ids, named)
+        self.folder = folder
+        self.number = 0
+        self._names: dict[str, Any] = {}
+
+    def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
+        """Write one file."""
+        if not self._names:
+            self._names = self.named(block.first_A[block.i_N], block.second_E[block.j_N])
+        # Slashes and spaces of names are written as Arrow's readers expect them.
+        file = self.folder / f"cell_id={quote(self.line_ids[line], safe='')}"
+        file.mkdir(parents=True, exist_ok=True)
+        file /= f"part-{self.number:06d}.parquet"
+        aside = file.with_name(f".{file.name}.partial")
+        columns = {**self._names, "prediction": pa.array(response_N)}
+        pq.write_table(pa.table(columns), aside, compression="zstd")
+        os.replace(aside, file)
+
+    def end_block(self, number: int, block: Block) -> None:
+        """Turn to the files of the next block."""
+        self.number = number + 1
+        self._names = {}
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Give the number of the next block's files."""
+        return {"number": np.array(self.number)}
+
+    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
+        """Go on with the files of a block."""
+        self.number = int(state["number"])
+
+    def finish(self, out: Path) -> int:
+        """Give the folder its name."""
+        rows = 0
+        for file in sorted(self.folder.rglob("*.parquet")):
+            if file.name.startswith("."):
+                file.unlink()  # torn by an earlier stop
+                continue
+            rows += pq.read_metadata(file).num_rows
+        shutil.move(self.folder, out)
+        return rows

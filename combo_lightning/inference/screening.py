@@ -1,0 +1,450 @@
+"""All pairs of drugs in many cell lines: encode once, stream the pairs, keep the best or all.
+
+A first pass answers every pair, in bf16 where the processor has it; what may be among the best is
+answered again in full precision, as `Predictor.predict` answers. Everything between is kept in
+``OUT.partial``, from which a stopped screen goes on.
+
+Shapes: N pairs of a block.
+"""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from combo_lightning import __version__
+from combo_lightning.data.dataset import sha256_of
+from combo_lightning.data.orders import permutations
+from combo_lightning.errors import InputError
+from combo_lightning.inference.library import DrugStore, Read
+from combo_lightning.inference.meter import Meter
+from combo_lightning.inference.pair_space import Block, PairSpace
+from combo_lightning.inference.predictor import Predictor
+from combo_lightning.inference.respond import respond_rows
+from combo_lightning.inference.screen_sinks import (
+    ContrastSink,
+    FloatArray,
+    Sink,
+    TableSink,
+    TopSink,
+)
+from combo_lightning.inference.tables import TableWriter, is_parquet, read_new_cells
+from combo_lightning.model.pairs import PAIRS_AT_ONCE, PairScorer
+
+logger = logging.getLogger(__name__)
+
+# Pairs answered in both precisions before the screen, to learn how far the first pass errs.
+SAMPLE_LINES, SAMPLE_PAIRS = 8, 1024
+# The screen meets worse than the sample does: room for twice its largest error.
+ROOM = 2.0
+SECONDS_BETWEEN_SAVES = 10.0
+
+
+@dataclass(frozen=True)
+class ScreenRequest:
+    """What to screen.
+
+    Args:
+        ckpt_path: The model.
+        out: The table of the best to write (.parquet or .csv), or the folder of all scores.
+        cells: Names of known lines, separated by commas, or a table of new ones; None: all known.
+        drugs: Names of known drugs, separated by commas, or a library; None: all known.
+        contains: Names of drugs, separated by commas, of which each pair holds one; None: any.
+        high: Names of lines, separated by commas, where a response should be high.
+        low: Names of lines where it should be low; both or none.
+        top: How many of the best; None: write every score.
+        lowest: Whether the lowest responses are the best.
+        log10_molar: Dose of each drug, where the model was trained on doses.
+        dtype: Arithmetic of the first pass.
+    """
+
+    ckpt_path: Path
+    out: Path
+    cells: str | None = None
+    drugs: str | None = None
+    contains: str | None = None
+    high: str | None = None
+    low: str | None = None
+    top: int | None = None
+    lowest: bool = False
+    log10_molar: float | None = None
+    dtype: torch.dtype = torch.float32
+
+    def check(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            InputError: If options contradict each other.
+        """
+        table = is_parquet(self.out) or self.out.suffix.lower() == ".csv"
+        if self.top is None and table:
+            raise InputError(
+                f"--out: {self.out} is one file; give --top N for a table of the best, or a "
+                "folder for every score"
+            )
+        if self.top is not None and not table:
+            raise InputError(f"--out: {self.out} must end in .parquet or .csv with --top")
+        if self.top is not None and self.top < 1:
+            raise InputError(f"--top is {self.top}; it must be 1 or more")
+        if (self.high is None) != (self.low is None):
+            raise InputError("--high and --low go together: name lines of both")
+        if self.high is not None and (self.top is None or self.lowest):
+            raise InputError("--high and --low need --top, and rank the largest contrast first")
+        if self.top is None and self.out.exists():
+            raise InputError(f"--out: {self.out} exists; choose another name or delete it")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe what must be the same for a stopped screen to go on."""
+        words = {
+            name: value if value is None else str(value) for name, value in self.__dict__.items()
+        }
+        for name in ("ckpt_path", "cells", "drugs"):
+            value = getattr(self, name)
+            if value is not None and Path(value).is_file():
+                words[f"{name} SHA-256"] = sha256_of(Path(value))
+        return {"version": __version__, **words}
+
+
+@dataclass(frozen=True)
+class ScreenReport:
+    """What a screen did.
+
+    Args:
+        rows: Rows written.
+        scores: Scores computed in all, also before a stop.
+        rate: Scores a second of this run.
+        skipped: Rows of the library that were not screened.
+        sample_error: The largest error of the first pass in the sample, in the response's unit.
+        kept_error: The same among the pairs that were answered again.
+        proven: Whether no error exceeded what the margin allows.
+    """
+
+    rows: int
+    scores: int
+    rate: float
+    skipped: list[Read]
+    sample_error: float
+    kept_error: float
+    proven: bool
+
+
+class Screen:
+    """A screen under way.
+
+    Args:
+        request: What to screen.
+    """
+
+    def __init__(self, request: ScreenRequest) -> None:
+        request.check()
+        self.request = request
+        self.predictor = Predictor.load(request.ckpt_path)
+        self.catalog = self.predictor.catalog
+        if self.catalog.response.per_dose != (request.log10_molar is not None):
+            need = "needs --log10_molar" if request.log10_molar is None else "knows no doses"
+            raise InputError(f"the model predicts {self.catalog.response.name} and {need}")
+        self.lines = self._choose_lines()
+        self.work = request.out.with_name(f"{request.out.name}.partial")
+        self._open()
+        self.store = DrugStore(self.predictor, self.work)
+        library = request.drugs if request.drugs and Path(request.drugs).suffix else None
+        self.store.fill(None if library is None else Path(library))
+        self.encoded = self.store.encoded()
+        self.drug_ids = self._name_drugs()
+        self.space = self._choose_pairs(library)
+        self.dose: float | None = None
+        if request.log10_molar is not None:
+            dose = np.array([request.log10_molar], dtype=np.float32)
+            self.dose = float(self.catalog.dose_scale.apply(dose)[0])
+        with torch.inference_mode():
+            self.scorer = PairScorer(
+                self.predictor.network, self.encoded, request.dtype, self.dose
+            )
+
+    def _choose_lines(self) -> list[int]:
+        request, cells = self.request, self.predictor.cells
+        chosen: list[int] = list(range(len(cells.ids)))
+        if request.cells is not None and Path(request.cells).suffix:
+            self.predictor.add_cells(*read_new_cells(Path(request.cells)))
+            cells = self.predictor.cells
+            chosen = list(range(chosen[-1] + 1, len(cells.ids)))
+        elif request.cells is not None:
+            chosen = [cells.index(name, "--cells") for name in _names(request.cells)]
+        self.high = [cells.index(name, "--high") for name in _names(request.high)]
+        self.low = [cells.index(name, "--low") for name in _names(request.low)]
+        if self.high:
+            both = set(self.high) & set(self.low)
+            if both:
+                raise InputError(f"'{cells.ids[both.pop()]}' stands in --high and in --low")
+            chosen = [*self.high, *self.low]
+        return list(dict.fromkeys(chosen))
+
+    def _open(self) -> None:
+        """Make the folder of the work, or go on in it.
+
+        Raises:
+            InputError: If it belongs to another screen.
+        """
+        wanted = json.dumps(self.request.fingerprint(), indent=1)
+        file = self.work / "request.json"
+        if file.is_file() and file.read_text("utf-8") != wanted:
+            raise InputError(
+                f"{self.work} holds a stopped screen with other options (see {file.name} in it); "
+                "give those to go on, or delete it"
+            )
+        if not file.is_file():
+            shutil.rmtree(self.work, ignore_errors=True)
+            self.work.mkdir(parents=True)
+            file.write_text(wanted, "utf-8")
+        else:
+            logger.info("going on in %s", self.work)
+
+    def _name_drugs(self) -> list[str]:
+        """Name each encoded drug: as the library does, else by the model's identifier."""
+        names = [
+            *self.predictor.drugs.ids,
+            *[""] * (self.store.count - len(self.predictor.drugs.ids)),
+        ]
+        for row in reversed(self.store.rows):
+            if row.drug >= 0:
+                names[row.drug] = row.name
+        return names
+
+    def _choose_pairs(self, library: str | None) -> PairSpace:
+        roster = self.predictor.drugs
+        by_name = {row.name: row.drug for row in self.store.rows if row.drug >= 0}
+
+        def find(words: str | None, option: str) -> list[int]:
+            places = [by_name.get(n, -1) for n in _names(words)]
+            return [
+                place if place >= 0 else roster.index(name, option)
+                for name, place in zip(_names(words), places, strict=True)
+            ]
+
+        chosen = list(range(len(roster.ids)))
+        if library is not None:
+            chosen = list(by_name.values())
+            if not chosen:
+                raise InputError(f"--drugs: no row of {library} can be screened")
+        elif self.request.drugs is not None:
+            chosen = find(self.request.drugs, "--drugs")
+        contains = None
+        if self.request.contains is not None:
+            contains = np.array(list(dict.fromkeys(find(self.request.contains, "--contains"))))
+        drugs = np.array(list(dict.fromkeys(chosen)), dtype=np.int64)
+        if self.catalog.num_slots == 1:
+            if contains is not None:
+                raise InputError("--contains: the model takes one drug; leave the option out")
+            # Each drug beside the empty slot.
+            return PairSpace(np.array([self.store.count]), drugs, ordered=False)
+        space = PairSpace(
+            drugs, contains, ordered=self.predictor.network.config.join == "concatenate"
+        )
+        if not len(space):
+            raise InputError("there is no pair to screen: name two different drugs or more")
+        return space
+
+    def run(self) -> ScreenReport:
+        """Screen, or go on with it, and write the result.
+
+        Raises:
+            InputError: If the model answers something that is no number.
+        """
+        state_file = self.work / "state.npz"
+        state: dict[str, npt.NDArray[Any]] = {}
+        if state_file.is_file():
+            with np.load(state_file, allow_pickle=False) as saved:
+                state = dict(saved)
+        sample_error = float(state["sample_error"]) if state else self._measure_error()
+        sink = self._sink(2 * ROOM * sample_error)
+        if state:
+            sink.restore(state)
+        begun = int(state.get("blocks", 0))
+        done = int(state.get("scores", 0))
+        saved_at = start = time.monotonic()
+        before = done
+        with Meter(len(self.space) * len(self.lines), done) as meter, torch.inference_mode():
+            for number, block in islice(enumerate(self.space.blocks()), begun, None):
+                self._answer(block, sink)
+                sink.end_block(number, block)
+                done += len(block.i_N) * len(self.lines)
+                meter.reach(done)
+                if time.monotonic() - saved_at > SECONDS_BETWEEN_SAVES:
+                    self._save(state_file, number + 1, done, sample_error, sink)
+                    saved_at = time.monotonic()
+        rate = (done - before) / (time.monotonic() - start)
+        if done > before:
+            self._save(state_file, number + 1, done, sample_error, sink)
+        rows = sink.finish(self.request.out)
+        skipped = [row for row in self.store.rows if row.drug < 0]
+        self._write_skipped(skipped)
+        shutil.rmtree(self.work)
+        kept_error, proven = 0.0, True
+        if isinstance(sink, TopSink):
+            kept_error = sink.largest_error
+            proven = kept_error <= sink.candidates.margin / 2 and not sink.overflowed
+        return ScreenReport(rows, done, rate, skipped, sample_error, kept_error, proven)
+
+    def _answer(self, block: Block, sink: Sink) -> None:
+        for place in range(len(self.lines)):
+            response_N = self._responses(block, self.lines[place])
+            if not np.isfinite(response_N).all():
+                n = int(np.flatnonzero(~np.isfinite(response_N))[0])
+                drug = self.drug_ids[block.first_A[block.i_N[n]]]
+                line = self.predictor.cells.ids[self.lines[place]]
+                raise InputError(
+                    f"{self.request.ckpt_path}: the answer for '{drug}' in '{line}' is not a "
+                    "finite number; the model diverged in training"
+                )
+            sink.take(place, block, response_N)
+
+    def _responses(self, block: Block, cell: int) -> npt.NDArray[np.float32]:
+        """Answer a block in a line, in the response's unit."""
+        if self._loaded is not block:
+            self.scorer.load_block(
+                torch.from_numpy(block.first_A), torch.from_numpy(block.second_E)
+            )
+            self._weight_NP = self._weights(block)
+            self._i_N, self._j_N = torch.from_numpy(block.i_N), torch.from_numpy(block.j_N)
+            self._loaded = block
+        self.scorer.load_line(cell)
+        answer_N = torch.empty(len(block.i_N))
+        for start in range(0, len(answer_N), PAIRS_AT_ONCE):
+            rows = slice(start, start + PAIRS_AT_ONCE)
+            weight = None if self._weight_NP is None else self._weight_NP[rows]
+            answer_N[rows] = self.scorer.score(self._i_N[rows], self._j_N[rows], weight)
+        scale = self.catalog.response_scale
+        return (answer_N.double() * scale.scale + scale.mean).float().numpy()
+
+    _loaded: Block | None = None
+
+    def _weights(self, block: Block) -> Tensor | None:
+        """Weigh the places of both drugs as `respond` weighs the orders of the slots."""
+        if len(self.scorer.placements) == 1:
+            return None
+        drug_NK = self._slots(block.first_A[block.i_N], block.second_E[block.j_N])
+        by_order = self.catalog.orders.weights(drug_NK)
+        placements = self.scorer.placements
+        weight_NP = np.zeros((len(drug_NK), len(placements)), dtype=np.float32)
+        for column, order in enumerate(permutations(self.catalog.num_slots)):
+            place = placements.index((order.index(0), order.index(1)))
+            weight_NP[:, place] += by_order[:, column]
+        return torch.from_numpy(weight_NP)
+
+    def _slots(
+        self, first_N: npt.NDArray[Any], second_N: npt.NDArray[Any]
+    ) -> npt.NDArray[np.int64]:
+        """Lay pairs out over the slots, ``[N, K]``; -1: empty."""
+        drug_NK = np.full((len(first_N), max(2, self.catalog.num_slots)), -1, dtype=np.int64)
+        drug_NK[:, 0], drug_NK[:, 1] = first_N, second_N
+        drug_NK[drug_NK == self.store.count] = -1
+        if self.catalog.num_slots == 1:
+            alone: npt.NDArray[np.int64] = drug_NK.max(axis=1, keepdims=True)
+            return alone
+        return drug_NK
+
+    def _exact(
+        self, cell_N: npt.NDArray[Any], first_N: npt.NDArray[Any], second_N: npt.NDArray[Any]
+    ) -> FloatArray:
+        drug_NK = self._slots(first_N, second_N)
+        dose_NK = None
+        if self.dose is not None:
+            dose_NK = np.where(drug_NK >= 0, np.float32(self.dose), np.float32(0))
+        network, cell_N = self.predictor.network, cell_N.astype(np.int64)
+        return respond_rows(network, self.encoded, self.catalog, cell_N, drug_NK, dose_NK)
+
+    def _measure_error(self) -> float:
+        """Answer random pairs in both precisions; give the largest difference."""
+        draw = np.random.default_rng(0)
+        block = next(self.space.blocks())
+        others = self.space.drugs if len(self.space.drugs) > 1 else block.second_E
+        second = draw.choice(others, min(len(others), SAMPLE_PAIRS), replace=False)
+        i_N = draw.integers(len(block.first_A), size=SAMPLE_PAIRS)
+        j_N = draw.integers(len(second), size=SAMPLE_PAIRS)
+        sample = Block(block.first_A, second, i_N, j_N)
+        worst = 0.0
+        with torch.inference_mode():
+            for cell in draw.choice(self.lines, min(len(self.lines), SAMPLE_LINES), replace=False):
+                found = self._responses(sample, int(cell))
+                exact = self._exact(np.full(SAMPLE_PAIRS, cell), sample.first_A[i_N], second[j_N])
+                worst = max(worst, float(np.abs(found - exact).max()))
+        # Sums of fp32 in another order differ by this much even where no sample shows it.
+        return max(worst, 1e-5 * self.catalog.response_scale.scale)
+
+    def _sink(self, margin: float) -> Sink:
+        request = self.request
+        ids = [self.predictor.cells.ids[line] for line in self.lines]
+        if request.top is None:
+            return TableSink(self.lines, ids, self._named, self.work / "scores")
+        if self.high:
+            high = [self.lines.index(line) for line in self.high]
+            low = [self.lines.index(line) for line in self.low]
+            return ContrastSink(
+                self.lines, ids, self._named, self._exact, request.top, margin, high=high, low=low
+            )
+        return TopSink(
+            self.lines,
+            ids,
+            self._named,
+            self._exact,
+            request.top,
+            margin,
+            lowest=request.lowest,
+        )
+
+    def _named(self, first_N: npt.NDArray[Any], second_N: npt.NDArray[Any]) -> dict[str, Any]:
+        """Name pairs, and tell which drugs training held together."""
+        drug_NK = self._slots(first_N, second_N)
+        names = pa.array(self.drug_ids, pa.string())
+        columns: dict[str, Any] = {
+            f"drug_{k + 1}": names.take(pa.array(drug_NK[:, k], mask=drug_NK[:, k] < 0))
+            for k in range(min(2, self.catalog.num_slots))
+        }
+        kind = self.catalog.response
+        columns["response_kind"] = pa.array([kind.name] * len(first_N), pa.string())
+        columns["unit"] = pa.array([kind.unit] * len(first_N), pa.string())
+        columns["combination_seen"] = pa.array(self.catalog.orders.contains_any_order(drug_NK))
+        return columns
+
+    def _save(self, file: Path, blocks: int, scores: int, sample_error: float, sink: Sink) -> None:
+        aside = file.with_name(f".{file.name}")
+        with aside.open("wb") as out:
+            np.savez(
+                out,
+                allow_pickle=False,
+                blocks=blocks,
+                scores=scores,
+                sample_error=sample_error,
+                **sink.state(),
+            )
+        aside.replace(file)
+
+    def _write_skipped(self, skipped: Sequence[Read]) -> None:
+        if not skipped:
+            return
+        out = self.request.out
+        with TableWriter(out.with_name(f"{out.stem}.skipped.csv")) as writer:
+            writer.write(
+                pa.record_batch(
+                    {
+                        "row": pa.array([row.row for row in skipped]),
+                        "name": pa.array([row.name for row in skipped], pa.string()),
+                        "problem": pa.array([row.problem for row in skipped], pa.string()),
+                    }
+                )
+            )
+
+
+def _names(words: str | None) -> list[str]:
+    return [word.strip() for word in (words or "").split(",") if word.strip()]
