@@ -19,6 +19,8 @@ from combo_lightning.errors import InputError
 from combo_lightning.model import ComboModel, InputSizes, NetworkConfig
 
 CHECKPOINT_SCHEMA_VERSION = 1
+# Bytes of the drug x line table's weights.
+LARGEST_TABLE = 4 << 30
 
 
 def pack_content(network: NetworkConfig, catalog: Catalog) -> dict[str, Any]:
@@ -36,12 +38,15 @@ def pack_content(network: NetworkConfig, catalog: Catalog) -> dict[str, Any]:
     return content
 
 
-def unpack_content(checkpoint: Mapping[str, Any], where: str) -> tuple[NetworkConfig, Catalog]:
+def unpack_content(
+    checkpoint: Mapping[str, Any], where: str, folder: Path | None = None
+) -> tuple[NetworkConfig, Catalog]:
     """Read back what `pack_content` laid out.
 
     Args:
         checkpoint: The whole checkpoint.
         where: Its name, for messages.
+        folder: Where it stands, and large features beside it; None: those are left out.
 
     Raises:
         InputError: If it is no checkpoint of this program, or of another schema version.
@@ -59,7 +64,7 @@ def unpack_content(checkpoint: Mapping[str, Any], where: str) -> tuple[NetworkCo
             "predict with that version, or train again"
         )
     plain = _map_arrays(content, torch.Tensor, lambda tensor: tensor.cpu().numpy())
-    return NetworkConfig.from_plain(plain["network"]), Catalog.from_plain(plain["catalog"])
+    return NetworkConfig.from_plain(plain["network"]), Catalog.from_plain(plain["catalog"], folder)
 
 
 def build_network(config: NetworkConfig, catalog: Catalog) -> ComboModel:
@@ -68,11 +73,19 @@ def build_network(config: NetworkConfig, catalog: Catalog) -> ComboModel:
     Raises:
         InputError: If the configuration does not fit the data.
     """
+    cells, drugs = len(catalog.cells.ids), len(catalog.drugs.ids)
+    vectors = catalog.num_slots * cells * drugs * config.table_rank
+    if 4 * vectors > LARGEST_TABLE:
+        raise InputError(
+            f"model.network.table_rank is {config.table_rank}: the table of {drugs:,} drugs x "
+            f"{cells:,} lines would take {4 * vectors / 2**30:.0f} GiB (at most "
+            f"{LARGEST_TABLE >> 30}), three times with its optimizer; set it to 0"
+        )
     sizes = InputSizes(
         cell_features=catalog.cells.features_EG.shape[1],
         drug_features=catalog.drugs.features_EG.shape[1],
-        num_cells=len(catalog.cells.ids),
-        num_drugs=len(catalog.drugs.ids),
+        num_cells=cells,
+        num_drugs=drugs,
         num_slots=catalog.num_slots,
         has_dose=catalog.response.per_dose,
     )

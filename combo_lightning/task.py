@@ -21,7 +21,7 @@ from combo_lightning.errors import InputError
 from combo_lightning.evaluation.metric import ResponseScores
 from combo_lightning.inference.respond import respond
 from combo_lightning.model import ComboModel, EntityTable, NetworkConfig
-from combo_lightning.model.combo import Encoded
+from combo_lightning.model.cache import EncodedCache
 from combo_lightning.model.layers import MaskGenerator, set_dropout_generator
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class ComboTask(pl.LightningModule):
         self.network: ComboModel | None = None
         self._catalog: Catalog | None = None
         self._generator: MaskGenerator | None = None
-        self._encoded: Encoded | None = None
+        self._encoded: EncodedCache | None = None
         self.val_scores = ResponseScores()
         self.test_scores = ResponseScores()
         self.test_predictions: dict[str, list[Tensor]] = {}
@@ -110,7 +110,9 @@ class ComboTask(pl.LightningModule):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.network = build_network(self.network_config, data.catalog)
-        self.network.forget(*seen_in_training(data.dataset, data.split.train_rows))
+        with_table = self.network_config.table_rank > 0
+        seen = seen_in_training(data.dataset, data.split.train_rows, with_table=with_table)
+        self.network.forget(*seen)
         for name, entities in (("cell", data.catalog.cells), ("drug", data.catalog.drugs)):
             # Not persistent: the checkpoint holds them once, with their names, and neither DDP
             # nor a tournament ever sends them.
@@ -161,7 +163,7 @@ class ComboTask(pl.LightningModule):
     def predict_orders(self, batch: Batch) -> dict[str, Tensor]:
         """Predict as the model is used: each row in the order that training recorded.
 
-        The entities are encoded at the first batch of an evaluation, for all of its batches.
+        An entity is encoded once an evaluation.
 
         Args:
             batch: The rows.
@@ -171,10 +173,9 @@ class ComboTask(pl.LightningModule):
         """
         network = self._built()
         if self._encoded is None:
-            self._encoded = network.encode(*self.tables())
-        return respond(
-            network, self._encoded, self.catalog, batch.cell_B, batch.drug_BK, batch.dose_BK
-        )
+            self._encoded = EncodedCache(network, *self.tables())
+        encoded = self._encoded.covering(batch.cell_B, batch.drug_BK)
+        return respond(network, encoded, self.catalog, batch.cell_B, batch.drug_BK, batch.dose_BK)
 
     def on_validation_start(self) -> None:
         """Forget what earlier weights encoded: an evaluation encodes every entity once."""
@@ -312,29 +313,33 @@ class ComboTask(pl.LightningModule):
 
 
 def seen_in_training(
-    dataset: ScreenDataset, train_rows: np.ndarray[Any, Any]
-) -> tuple[Tensor, Tensor, Tensor]:
+    dataset: ScreenDataset, train_rows: np.ndarray[Any, Any], *, with_table: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Tell which cell lines, drugs and (slot, drug, line) cells the training rows hold.
 
     Args:
         dataset: The data set.
         train_rows: Its training rows.
+        with_table: Whether to tell the cells.
 
     Returns:
-        Bool tensors ``[lines]``, ``[drugs]`` and ``[K, drugs, lines]``.
+        Bool tensors ``[lines]``, ``[drugs]`` and ``[K, drugs, lines]`` (None if not asked for).
     """
     cell_N = dataset.responses.cell_N[train_rows]
     drug_NK = dataset.responses.drug_NK[train_rows]
     num_slots = drug_NK.shape[1]
+    cell_seen = np.zeros(len(dataset.cells), dtype=bool)
+    drug_seen = np.zeros(len(dataset.drugs), dtype=bool)
+    cell_seen[cell_N] = True
+    drug_seen[drug_NK[drug_NK >= 0]] = True
+    seen = torch.from_numpy(cell_seen), torch.from_numpy(drug_seen)
+    if not with_table:
+        return *seen, None
     table = np.zeros((num_slots, len(dataset.drugs), len(dataset.cells)), dtype=bool)
     for k in range(num_slots):
         present = drug_NK[:, k] >= 0
         table[k, drug_NK[present, k], cell_N[present]] = True
-    return (
-        torch.from_numpy(table.any(axis=(0, 1))),
-        torch.from_numpy(table.any(axis=(0, 2))),
-        torch.from_numpy(table),
-    )
+    return *seen, torch.from_numpy(table)
 
 
 def warmup_cosine(step: int, steps: int, warmup_fraction: float) -> float:

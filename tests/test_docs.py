@@ -59,6 +59,7 @@ def sandbox(
     (tmp_path / "pairs.csv").write_text(pairs)
     (tmp_path / "new_pairs.csv").write_text(f"{pairs}SR,ethanol,740\n")
     (tmp_path / "new_drugs.csv").write_text("name,smiles\nethanol,CCO\n")
+    (tmp_path / "library.smi").write_text("CCO ethanol\nc1ccccc1O phenol\nC1CC broken\n")
     _own_tables(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path

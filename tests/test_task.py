@@ -128,7 +128,8 @@ def test_feature_tables_are_not_part_of_the_state() -> None:
 
 def test_what_training_saw_is_marked_by_slot() -> None:
     data = _Data(full_screen())
-    cells, drugs, table = seen_in_training(data.dataset, data.split.train_rows)
+    cells, drugs, table = seen_in_training(data.dataset, data.split.train_rows, with_table=True)
+    assert table is not None
     responses = data.dataset.responses
     expected = np.zeros(table.shape, dtype=bool)
     for row in data.split.train_rows:

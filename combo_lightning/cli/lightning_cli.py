@@ -130,6 +130,8 @@ class ComboCLI(LightningCLI):
             raise
         except (TypeError, ValueError) as error:
             raise InputError(f"the configuration cannot be used: {error}") from error
+        assert self.trainer.default_root_dir is not None
+        self.datamodule.features_folder = Path(self.trainer.default_root_dir) / "checkpoints"
 
     def _instantiate_trainer(
         self, config: dict[str, Any], callbacks: list[pl.Callback]

@@ -6,23 +6,31 @@ Shapes: E entities, G features that the network reads, B rows, K drug slots.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from combo_lightning.data.blocks import FloatArray
 from combo_lightning.data.dataset import ScreenDataset
 from combo_lightning.data.entities import Entities
+from combo_lightning.data.feature_file import (
+    LARGE_BYTES,
+    FeatureFile,
+    map_features,
+    write_features,
+)
 from combo_lightning.data.orders import RecordedOrders
 from combo_lightning.data.schema import ResponseKind
 from combo_lightning.data.splits import Split
 from combo_lightning.data.transforms import (
     FittedBlock,
-    FloatArray,
     Standardizer,
     TransformConfig,
     apply_blocks,
     fit_blocks,
+    transformed_chunks,
 )
 from combo_lightning.errors import InputError
 
@@ -38,8 +46,10 @@ class KnownEntities:
         synonyms: Further names of each.
         group: What each belongs to: a cell line's tissue, a drug's InChIKey; empty if unknown.
         seen: Whether a training row names it, bool ``[E]``.
-        features_EG: Transformed features, float32, finite.
+        features_EG: Transformed features, float32, finite; mapped into memory where they have a
+            file. No rows: they were not loaded.
         blocks: The fitted transforms that made them, in order.
+        file: The file of large features; None: they stand in the checkpoint.
     """
 
     kind: str
@@ -50,13 +60,33 @@ class KnownEntities:
     seen: npt.NDArray[np.bool_]
     features_EG: FloatArray
     blocks: tuple[FittedBlock, ...]
+    file: FeatureFile | None = None
 
     @classmethod
     def fit(
-        cls, entities: Entities, seen: npt.NDArray[np.bool_], config: TransformConfig
+        cls,
+        entities: Entities,
+        seen: npt.NDArray[np.bool_],
+        config: TransformConfig,
+        folder: Path | None = None,
     ) -> "KnownEntities":
-        """Fit transforms on the entities that training rows name, and apply them to all."""
+        """Fit transforms on the entities that training rows name, and apply them to all.
+
+        Args:
+            entities: Cell lines or drugs.
+            seen: Whether a training row names each.
+            config: What to do.
+            folder: Where features above `LARGE_BYTES` are written; None: all stay in memory.
+        """
         blocks = fit_blocks(entities, np.flatnonzero(seen), config)
+        shape = (len(entities), sum(block.width for block in blocks))
+        file = None
+        if folder is not None and 4 * shape[0] * shape[1] > LARGE_BYTES:
+            chunks = transformed_chunks(blocks, entities.blocks, len(entities))
+            file = write_features(folder, f"{entities.kind}_features", shape, chunks)
+            features_EG = map_features(folder, file, check=False)
+        else:
+            features_EG = apply_blocks(blocks, entities.blocks, len(entities))
         group = entities.annotation("tissue" if entities.kind == "cell" else "inchikey")
         names = entities.annotation("name")
         return cls(
@@ -66,8 +96,9 @@ class KnownEntities:
             synonyms=tuple(tuple(words) for words in entities.synonyms()),
             group=tuple(value or "" for value in group),
             seen=seen,
-            features_EG=apply_blocks(blocks, entities.blocks, len(entities)),
+            features_EG=features_EG,
             blocks=tuple(blocks),
+            file=file,
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -79,13 +110,27 @@ class KnownEntities:
             "synonyms": [list(words) for words in self.synonyms],
             "group": list(self.group),
             "seen": self.seen,
-            "features": self.features_EG,
+            "features": self.features_EG if self.file is None else asdict(self.file),
             "blocks": [block.to_plain() for block in self.blocks],
         }
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> "KnownEntities":
-        """Build from what `to_plain` gave."""
+    def from_plain(cls, plain: Mapping[str, Any], folder: Path | None) -> "KnownEntities":
+        """Build from what `to_plain` gave.
+
+        Args:
+            plain: It.
+            folder: Where large features stand; None: leave those out.
+
+        Raises:
+            InputError: If the file of large features is missing or damaged.
+        """
+        features, file = plain["features"], None
+        blocks = tuple(FittedBlock.from_plain(block) for block in plain["blocks"])
+        if isinstance(features, Mapping):
+            file = FeatureFile(**features)
+            nothing = np.empty((0, sum(block.width for block in blocks)), dtype=np.float32)
+            features = nothing if folder is None else map_features(folder, file)
         return cls(
             kind=plain["kind"],
             ids=tuple(plain["ids"]),
@@ -93,8 +138,9 @@ class KnownEntities:
             synonyms=tuple(tuple(words) for words in plain["synonyms"]),
             group=tuple(plain["group"]),
             seen=plain["seen"],
-            features_EG=plain["features"],
-            blocks=tuple(FittedBlock.from_plain(block) for block in plain["blocks"]),
+            features_EG=features,
+            blocks=blocks,
+            file=file,
         )
 
 
@@ -125,8 +171,20 @@ class Catalog:
     train_fingerprint: str
 
     @classmethod
-    def fit(cls, dataset: ScreenDataset, split: Split, config: TransformConfig) -> "Catalog":
+    def fit(
+        cls,
+        dataset: ScreenDataset,
+        split: Split,
+        config: TransformConfig,
+        folder: Path | None = None,
+    ) -> "Catalog":
         """Fit everything on the training rows, and on the entities that they name.
+
+        Args:
+            dataset: The data set.
+            split: Which rows are for training.
+            config: What to do to features and responses.
+            folder: Where large features are written; None: all stay in memory.
 
         Raises:
             InputError: If a block is unknown or no feature is left.
@@ -155,8 +213,8 @@ class Catalog:
         return cls(
             response=dataset.kind,
             num_slots=responses.num_slots,
-            cells=KnownEntities.fit(dataset.cells, cell_seen, config),
-            drugs=KnownEntities.fit(dataset.drugs, drug_seen, config),
+            cells=KnownEntities.fit(dataset.cells, cell_seen, config, folder),
+            drugs=KnownEntities.fit(dataset.drugs, drug_seen, config, folder),
             response_scale=response_scale,
             dose_scale=dose_scale,
             orders=RecordedOrders.from_rows(drug_NK, len(dataset.drugs)),
@@ -179,13 +237,13 @@ class Catalog:
         }
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> "Catalog":
-        """Build from what `to_plain` gave."""
+    def from_plain(cls, plain: Mapping[str, Any], folder: Path | None = None) -> "Catalog":
+        """Build from what `to_plain` gave; `folder` as in `KnownEntities.from_plain`."""
         return cls(
             response=ResponseKind(**plain["response"]),
             num_slots=plain["num_slots"],
-            cells=KnownEntities.from_plain(plain["cells"]),
-            drugs=KnownEntities.from_plain(plain["drugs"]),
+            cells=KnownEntities.from_plain(plain["cells"], folder),
+            drugs=KnownEntities.from_plain(plain["drugs"], folder),
             response_scale=Standardizer(**plain["response_scale"]),
             dose_scale=Standardizer(**plain["dose_scale"]),
             orders=RecordedOrders.from_plain(plain["orders"]),

@@ -14,7 +14,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import Descriptors, rdFingerprintGenerator, rdMolDescriptors
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
-from combo_lightning.data.entities import FeatureBlock, FloatArray
+from combo_lightning.data.blocks import FeatureBlock, FloatArray
 from combo_lightning.errors import InputError, did_you_mean
 
 logger = logging.getLogger(__name__)

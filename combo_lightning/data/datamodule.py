@@ -46,6 +46,9 @@ class ComboDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.seed = seed
+        # Where features too large for a checkpoint are written, beside it; None: they stay in
+        # memory and in the checkpoint.
+        self.features_folder: Path | None = None
         self._dataset: ScreenDataset | None = None
         self._split: Split | None = None
         self._catalog: Catalog | None = None
@@ -60,7 +63,9 @@ class ComboDataModule(pl.LightningDataModule):
             return
         self._dataset = read_dataset(self.path)
         self._split = draw_split(self._dataset, self.split_config, self.seed)
-        self._catalog = Catalog.fit(self._dataset, self._split, self.transform_config)
+        self._catalog = Catalog.fit(
+            self._dataset, self._split, self.transform_config, self.features_folder
+        )
         self._columns = Columns(self._dataset.responses, self._catalog)
         logger.info(
             "%s: %d training, %d validation, %d test rows (%s split)",

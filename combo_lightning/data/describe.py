@@ -122,9 +122,10 @@ def describe(dataset: ScreenDataset) -> DatasetFacts:
 def _blocks(entities: Entities) -> list[BlockFacts]:
     facts = []
     for block in entities.blocks.values():
-        missing_EF = np.isnan(block.values_EF)
-        without = missing_EF.all(axis=1)
-        share = float(missing_EF[~without].mean()) if (~without).any() else 0.0
+        width = len(block.feature_names)
+        missing_E = np.concatenate([np.isnan(x).sum(axis=1) for x in block.chunks()])
+        without = missing_E == width
+        share = float(missing_E[~without].mean() / width) if (~without).any() else 0.0
         facts.append(
             BlockFacts(
                 entities.kind,

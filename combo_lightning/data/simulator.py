@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.chemistry import drug_blocks, inchikey
 from combo_lightning.data.dataset import kind_named
 from combo_lightning.data.dataset_writer import DatasetWriter
-from combo_lightning.data.entities import Entities, FeatureBlock, build_entities
+from combo_lightning.data.entities import Entities, build_entities
 from combo_lightning.data.schema import dose_columns, drug_columns
 from combo_lightning.data.simulator_truth import Codes, Floats, Truth
 from combo_lightning.errors import InputError

@@ -3,17 +3,17 @@
 Shapes: E entities, F features of a block, G features that the network reads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from combo_lightning.data.entities import Entities, FeatureBlock
+from combo_lightning.data.blocks import CHUNK, Block, FloatArray
+from combo_lightning.data.entities import Entities
 from combo_lightning.errors import InputError, did_you_mean
 
-FloatArray = npt.NDArray[np.float32]
 # Features are measured in float32 and may stand far from zero: a spread below this share of the
 # mean is rounding, not signal.
 _ROUNDING = 1e-6
@@ -116,25 +116,49 @@ class FittedBlock:
         return cls(**{**plain, "feature_names": tuple(plain["feature_names"])})
 
 
-def fit_block(
-    block: FeatureBlock, rows: npt.NDArray[np.int64], config: TransformConfig
-) -> FittedBlock:
+def _column_sums(
+    block: Block,
+    rows: npt.NDArray[np.int64],
+    terms: Callable[[npt.NDArray[np.float64]], npt.NDArray[Any]],
+) -> npt.NDArray[Any]:
+    """Sum terms of some entities' values over the entities, feature by feature.
+
+    Rows are added one after the other, so that the sums do not depend on where chunks end.
+
+    Args:
+        block: The block.
+        rows: The entities, ascending.
+        terms: Gives a term for each value of ``[e, F]``, NaN where missing.
+    """
+    total: npt.NDArray[Any] | None = None
+    start = 0
+    for values_EF in block.chunks():
+        end = start + len(values_EF)
+        inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, end)] - start
+        start = end
+        part = terms(values_EF[inside].astype(np.float64))
+        before = [] if total is None else [total]
+        total = np.add.reduce(np.vstack([*before, part]), axis=0)
+    assert total is not None
+    return total
+
+
+def fit_block(block: Block, rows: npt.NDArray[np.int64], config: TransformConfig) -> FittedBlock:
     """Fit one block's transform on training entities.
 
     Args:
         block: The block.
-        rows: Training entities.
+        rows: Training entities, ascending.
         config: What to do.
 
     Raises:
         InputError: If no feature is left, or PCA asks for more components than there can be.
     """
-    x = block.values_EF[rows].astype(np.float64)
-    present = ~np.isnan(x)
-    count = present.sum(axis=0)
-    mean = np.where(present, x, 0).sum(axis=0) / np.maximum(count, 1)
-    centred = np.where(present, x - mean, 0)
-    variance = (centred**2).sum(axis=0) / np.maximum(count, 1)
+    count = _column_sums(block, rows, lambda x: ~np.isnan(x) * 1)
+    total = _column_sums(block, rows, lambda x: np.where(np.isnan(x), 0, x))
+    mean = total / np.maximum(count, 1)
+    squares = _column_sums(block, rows, lambda x: np.where(np.isnan(x), 0, x - mean) ** 2)
+    variance = squares / np.maximum(count, 1)
     spread = np.sqrt(variance)
     keep = (variance > config.min_variance) & (spread > _ROUNDING * np.abs(mean))
     kept = np.flatnonzero(keep)
@@ -156,6 +180,7 @@ def fit_block(
     )
     if block.name not in config.pca:
         return fitted
+    # Principal axes need all training entities at once.
     return _with_components(fitted, fitted.apply(block.values_EF[rows]), config.pca[block.name])
 
 
@@ -215,27 +240,43 @@ def fit_blocks(
     return [fit_block(entities.blocks[name], rows, config) for name in names]
 
 
-def apply_blocks(
-    fitted: Sequence[FittedBlock], blocks: Mapping[str, FeatureBlock], count: int
-) -> FloatArray:
-    """Transform entities; a block that they lack counts as missing as a whole.
+def transformed_chunks(
+    fitted: Sequence[FittedBlock], blocks: Mapping[str, Block], count: int
+) -> Iterator[FloatArray]:
+    """Transform entities piece by piece; a block that they lack counts as missing as a whole.
 
     Args:
         fitted: The transforms, in the order in which the network reads them.
         blocks: The entities' blocks by name, with the features of the fitted ones.
         count: E, the number of entities.
 
-    Returns:
-        What the network reads, float32 ``[E, G]``, finite.
+    Yields:
+        What the network reads, float32 ``[e, G]``, finite, in the entities' order.
     """
-    parts = []
-    for transform in fitted:
-        if transform.name in blocks:
-            values_EF = blocks[transform.name].values_EF
-        else:
-            values_EF = np.full((count, len(transform.feature_names)), np.nan, dtype=np.float32)
-        parts.append(transform.apply(values_EF))
-    return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
+    parts = [
+        blocks[f.name].chunks() if f.name in blocks else _absent(len(f.feature_names), count)
+        for f in fitted
+    ]
+    for values in zip(*parts, strict=True):
+        pairs = zip(fitted, values, strict=True)
+        yield np.concatenate([f.apply(values_EF) for f, values_EF in pairs], axis=1)
+
+
+def _absent(width: int, count: int) -> Iterator[FloatArray]:
+    for start in range(0, count, CHUNK):
+        yield np.full((min(CHUNK, count - start), width), np.nan, dtype=np.float32)
+
+
+def apply_blocks(
+    fitted: Sequence[FittedBlock], blocks: Mapping[str, Block], count: int
+) -> FloatArray:
+    """Transform entities into one array ``[E, G]``; see `transformed_chunks`."""
+    whole = np.empty((count, sum(f.width for f in fitted)), dtype=np.float32)
+    start = 0
+    for part in transformed_chunks(fitted, blocks, count):
+        whole[start : start + len(part)] = part
+        start += len(part)
+    return whole
 
 
 @dataclass(frozen=True)

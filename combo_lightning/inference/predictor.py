@@ -14,14 +14,15 @@ import numpy.typing as npt
 import torch
 
 from combo_lightning.checkpoint import build_network, load_checkpoint, unpack_content
+from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.catalog import Catalog, KnownEntities
 from combo_lightning.data.chemistry import Recipe, check_recipes, featurise, inchikey
-from combo_lightning.data.entities import FeatureBlock
 from combo_lightning.data.names import cell_key, drug_key
 from combo_lightning.data.transforms import apply_blocks
 from combo_lightning.errors import InputError, did_you_mean
 from combo_lightning.inference.respond import respond_rows
-from combo_lightning.model.combo import ComboModel, Encoded
+from combo_lightning.model.cache import EncodedCache
+from combo_lightning.model.combo import ComboModel
 from combo_lightning.model.encoder import EntityTable
 
 logger = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ class Predictor:
         self.catalog = catalog
         self.cells = Roster.of(catalog.cells)
         self.drugs = Roster.of(catalog.drugs)
-        self._encoded: Encoded | None = None
+        self._encoded: EncodedCache | None = None
 
     @classmethod
     def load(cls, ckpt_path: Path) -> "Predictor":
@@ -138,7 +139,7 @@ class Predictor:
             InputError: If it is no whole checkpoint of this program.
         """
         checkpoint = load_checkpoint(Path(ckpt_path))
-        config, catalog = unpack_content(checkpoint, str(ckpt_path))
+        config, catalog = unpack_content(checkpoint, str(ckpt_path), Path(ckpt_path).parent)
         network = build_network(config, catalog)
         weights = {
             name.removeprefix("network."): value
@@ -266,11 +267,12 @@ class Predictor:
                 raise InputError("every drug needs a finite dose (log10 molar)")
             scaled = self.catalog.dose_scale.apply(np.where(drug_BK >= 0, log10_molar_BK, 0))
             dose_BK = np.where(drug_BK >= 0, scaled, 0).astype(np.float32)
-        if self._encoded is None:
-            with torch.inference_mode():
-                self._encoded = self.network.encode(self.cells.table(), self.drugs.table())
         cell_B, drug_BK = cell_B.astype(np.int64), drug_BK.astype(np.int64)
-        return respond_rows(self.network, self._encoded, self.catalog, cell_B, drug_BK, dose_BK)
+        if self._encoded is None:
+            self._encoded = EncodedCache(self.network, self.cells.table(), self.drugs.table())
+        with torch.inference_mode():
+            encoded = self._encoded.covering(torch.from_numpy(cell_B), torch.from_numpy(drug_BK))
+        return respond_rows(self.network, encoded, self.catalog, cell_B, drug_BK, dose_BK)
 
     def seen(
         self, cell_B: npt.NDArray[Any], drug_BK: npt.NDArray[Any]

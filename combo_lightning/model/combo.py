@@ -131,20 +131,37 @@ class ComboModel(nn.Module):
         Returns:
             The encoded tables.
         """
-        distinct = len(self.join.drug)
-        drug_KEX = _by_chunk(drugs, self._project_drugs, empty_rows=1)
+        return self.gather_encoded(
+            cells,
+            drugs,
+            _by_chunk(cells, self.encode_cells)[0],
+            _by_chunk(drugs, self.encode_drugs, empty_rows=1),
+        )
+
+    def gather_encoded(
+        self, cells: EntityTable, drugs: EntityTable, cell_EX: Tensor, drug_KEX: list[Tensor]
+    ) -> Encoded:
+        """Put encoded tables together.
+
+        Args:
+            cells: The cell lines.
+            drugs: The drugs.
+            cell_EX: What `encode_cells` gave.
+            drug_KEX: What `encode_drugs` gave, with a row of zeros at the end.
+        """
         return Encoded(
-            cell_EX=_by_chunk(cells, self._project_cells)[0],
-            drug_KEX=drug_KEX * (self.sizes.num_slots // distinct),
+            cell_EX=cell_EX,
+            drug_KEX=drug_KEX * (self.sizes.num_slots // len(drug_KEX)),
             cell_id_E=cells.id_E,
             drug_id_E=nn.functional.pad(drugs.id_E, (0, 1), value=-1),
         )
 
-    def _project_cells(self, cells: EntityTable) -> list[Tensor]:
+    def encode_cells(self, cells: EntityTable) -> list[Tensor]:
+        """Encode and project cell lines: one tensor ``[E, X]``."""
         return [self.join.project_cells(self.cell_encoder.encode_entities(cells))]
 
-    def _project_drugs(self, drugs: EntityTable) -> list[Tensor]:
-        """Project drugs once for each distinct set of slot weights."""
+    def encode_drugs(self, drugs: EntityTable) -> list[Tensor]:
+        """Encode and project drugs: ``[E, X]`` for each distinct set of slot weights."""
         drug_ED = self.drug_encoder.encode_entities(drugs)
         return self.join.project_drugs([drug_ED] * len(self.join.drug))
 
@@ -226,7 +243,7 @@ class ComboModel(nn.Module):
             response_B: Tensor = self.head[-1](h.to(self.head[-1].weight.dtype)).squeeze(1)
         return response_B if straight_B is None else response_B + straight_B
 
-    def forget(self, cell_seen: Tensor, drug_seen: Tensor, table_seen_KDC: Tensor) -> None:
+    def forget(self, cell_seen: Tensor, drug_seen: Tensor, table_seen_KDC: Tensor | None) -> None:
         """Zero what is learned by identity for entities that training never sees.
 
         An entity, or a cell of the drug x line table, that no training row points to gets no
@@ -235,11 +252,12 @@ class ComboModel(nn.Module):
         Args:
             cell_seen: Whether training rows hold each known cell line, bool.
             drug_seen: Whether training rows hold each known drug, bool.
-            table_seen_KDC: Whether training rows hold a drug in a slot in a line, bool.
+            table_seen_KDC: Whether training rows hold a drug in a slot in a line, bool; None:
+                the network has no drug x line table.
         """
         self.cell_encoder.forget(cell_seen)
         self.drug_encoder.forget(drug_seen)
-        if self.join.table is not None:
+        if self.join.table is not None and table_seen_KDC is not None:
             self.join.table.forget(table_seen_KDC)
 
 

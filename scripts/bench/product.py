@@ -17,10 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Ran:
-    """What a command took: seconds, and the most memory it held."""
+    """What a command took: seconds, and the most memory it held, with and without mapped files."""
 
     seconds: float
     peak_mb: float
+    peak_anonymous_mb: float
     output: str
 
 
@@ -31,29 +32,32 @@ def run(*words: str) -> Ran:
         SystemExit: If the command fails, with what it said.
     """
     command = [sys.executable, "-m", "combo_lightning", *words]
-    peak = 0.0
+    peak = anonymous = 0.0
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         start = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         # The child's own high-water mark: getrusage would count this process, which forked it.
         status = Path(f"/proc/{process.pid}/status")
         while process.poll() is None:
-            found = re.search(r"VmHWM:\s*(\d+)", status.read_text(encoding="utf-8"))
+            text = status.read_text(encoding="utf-8")
+            found = re.search(r"VmHWM:\s*(\d+)", text)
             peak = float(found.group(1)) / 1024 if found else peak
+            found = re.search(r"RssAnon:\s*(\d+)", text)
+            anonymous = max(anonymous, float(found.group(1)) / 1024 if found else 0.0)
             time.sleep(0.01)
         seconds = time.perf_counter() - start
         log.seek(0)
         output = log.read()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{output}")
-    return Ran(seconds, peak, output)
+    return Ran(seconds, peak, anonymous, output)
 
 
 def fit(data: Path, folder: Path, *options: str) -> dict[str, Any]:
     """Fit one epoch with everything on; see `Clock` for the times.
 
     Returns:
-        ``clock.json`` and ``peak_mb``.
+        ``clock.json``, ``peak_mb`` and ``peak_anonymous_mb``.
     """
     ran = run(
         *("fit", "--config", "configs/combo.yaml", "--data.path", str(data)),
@@ -61,7 +65,7 @@ def fit(data: Path, folder: Path, *options: str) -> dict[str, Any]:
         *("--trainer.callbacks+", "scripts.bench.clock.Clock", *options),
     )
     clock: dict[str, Any] = json.loads((folder / "clock.json").read_text(encoding="utf-8"))
-    return clock | {"peak_mb": ran.peak_mb}
+    return clock | {"peak_mb": ran.peak_mb, "peak_anonymous_mb": ran.peak_anonymous_mb}
 
 
 def fit_line(

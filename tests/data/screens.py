@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.dataset import Responses, ScreenDataset
-from combo_lightning.data.entities import Entities, FeatureBlock, build_entities
+from combo_lightning.data.entities import Entities, build_entities
 from combo_lightning.data.schema import RESPONSE_KINDS
 
 

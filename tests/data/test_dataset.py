@@ -7,9 +7,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.dataset import kind_named, read_dataset
 from combo_lightning.data.dataset_writer import DatasetWriter
-from combo_lightning.data.entities import FeatureBlock, build_entities
+from combo_lightning.data.entities import build_entities
 from combo_lightning.errors import InputError
 from tests.data.screens import make_cells, make_drugs
 

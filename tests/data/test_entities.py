@@ -6,13 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from combo_lightning.data.entities import (
-    FeatureBlock,
-    build_entities,
-    entities_from_table,
-    entities_to_table,
-    read_entities,
-)
+from combo_lightning.data.blocks import CHUNK, FeatureBlock
+from combo_lightning.data.entities import build_entities, read_entities, write_entities
 from combo_lightning.errors import InputError
 
 VALUES = arrays(
@@ -23,13 +18,43 @@ VALUES = arrays(
 
 
 @given(VALUES)
-def test_any_pattern_of_missing_values_survives(values: np.ndarray) -> None:
+def test_any_pattern_of_missing_values_survives(
+    tmp_path_factory: pytest.TempPathFactory, values: np.ndarray
+) -> None:
+    file = tmp_path_factory.mktemp("entities") / "drugs.parquet"
     names = tuple(f"f{i}" for i in range(values.shape[1]))
     ids = [f"e{i}" for i in range(len(values))]
     entities = build_entities("drug", ids, {}, [FeatureBlock("b", names, "u", values)])
-    read = entities_from_table(entities_to_table(entities), "drug", Path("x"))
+    write_entities(entities, file)
+    read = read_entities(file, "drug")
     np.testing.assert_array_equal(read.blocks["b"].values_EF, values)
     assert read.ids == tuple(ids)
+
+
+def test_a_table_of_many_pieces_is_read_as_it_was_written(tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    count = 2 * CHUNK + 70
+    blocks = []
+    for name, width in (("a", 3), ("b", 5)):
+        values = draw.normal(size=(count, width)).astype(np.float32)
+        values[draw.random(count) < 0.1] = np.nan
+        values[draw.random(values.shape) < 0.1] = np.nan
+        blocks.append(FeatureBlock(name, tuple(map(str, range(width))), "u", values, {"kind": 1}))
+    # Each piece alone would not tell the type of a column that is empty in it.
+    synonyms = [["x"] if i == count - 1 else None for i in range(count)]
+    names = ["late" if i == count - 1 else None for i in range(count)]
+    ids = [f"e{i}" for i in range(count)]
+    entities = build_entities("drug", ids, {"name": names, "synonyms": synonyms}, blocks)
+    write_entities(entities, tmp_path / "drugs.parquet")
+    read = read_entities(tmp_path / "drugs.parquet", "drug")
+    assert read.ids == entities.ids
+    assert read.annotation("name") == names
+    assert read.synonyms()[-2:] == [[], ["x"]]
+    for block in blocks:
+        stored = read.blocks[block.name]
+        np.testing.assert_array_equal(stored.values_EF, block.values_EF)
+        assert [len(part) for part in stored.chunks()] == [CHUNK, CHUNK, 70]
+        assert (stored.unit, stored.recipe, len(stored)) == ("u", {"kind": 1}, count)
 
 
 def test_infinite_features_are_refused_by_name() -> None:

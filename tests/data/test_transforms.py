@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from combo_lightning.data.entities import FeatureBlock
+from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.transforms import (
     FittedBlock,
     Standardizer,
@@ -38,6 +38,21 @@ def test_training_entities_come_out_standardised_and_missing_as_zero() -> None:
     np.testing.assert_allclose(
         x[:30, 0][np.arange(30) != 7], (full - full.mean()) / full.std(), 1e-4
     )
+
+
+def test_fitting_by_chunks_gives_the_bits_of_fitting_at_once() -> None:
+    values = DRAW.normal(7, 3, (2600, 5)).astype(np.float32)
+    values[DRAW.random(values.shape) < 0.05] = np.nan
+    rows = np.flatnonzero(DRAW.random(2600) < 0.8)
+    fitted = fit_block(block(values), rows, TransformConfig())
+    x = values[rows].astype(np.float64)
+    present = ~np.isnan(x)
+    mean = np.where(present, x, 0).sum(axis=0) / present.sum(axis=0)
+    variance = (np.where(present, x - mean, 0) ** 2).sum(axis=0) / present.sum(axis=0)
+    np.testing.assert_array_equal(fitted.mean, mean.astype(np.float32))
+    np.testing.assert_array_equal(fitted.scale, np.sqrt(variance).astype(np.float32))
+    whole = apply_blocks([fitted], {"b": block(values)}, 2600)
+    np.testing.assert_array_equal(whole, fitted.apply(values))
 
 
 @given(st.integers(0, 2**31))

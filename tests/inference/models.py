@@ -16,9 +16,12 @@ def make_data(out: Path, **changes: Any) -> Path:
     return write_simulation(simulate(preset_config("small", **changes)), out, {})
 
 
-def make_checkpoint(data: Path, out: Path, **options: Any) -> Path:
+def make_checkpoint(
+    data: Path, out: Path, features_folder: Path | None = None, **options: Any
+) -> Path:
     """Write a checkpoint of a random network on a data set."""
     module = ComboDataModule(str(data))
+    module.features_folder = features_folder
     module.setup()
     encoder = EncoderConfig(widths=[24, 16], id_embedding=4)
     config = NetworkConfig(

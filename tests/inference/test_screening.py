@@ -25,7 +25,7 @@ from combo_lightning.inference.screening import Screen, ScreenReport, ScreenRequ
 from tests.conftest import Outcome
 from tests.inference.models import make_checkpoint, make_data
 
-PRODUCTS = {"drug_drug_rank": 3, "cell_drug_rank": 2, "table_rank": 4}
+PRODUCTS: dict[str, Any] = {"drug_drug_rank": 3, "cell_drug_rank": 2, "table_rank": 4}
 ASPIRIN, IMATINIB = "CC(=O)Oc1ccccc1C(=O)O", "Cc1ccc(cc1Nc1nccc(n1)-c1cccnc1)NC(=O)c1ccccc1"
 
 
@@ -103,7 +103,7 @@ def assert_best(
     [("concatenate", {}), ("symmetric", PRODUCTS), ("slots", PRODUCTS), ("slots", {})],
 )
 def test_the_best_are_those_of_prediction(
-    small_screen: Path, tmp_path: Path, join: str, options: dict[str, int], dtype: torch.dtype
+    small_screen: Path, tmp_path: Path, join: str, options: dict[str, Any], dtype: torch.dtype
 ) -> None:
     ckpt = make_checkpoint(small_screen, tmp_path / "a.ckpt", join=join, **options)
     ordered = join == "concatenate"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
 from combo_lightning.data.splits import Split, SplitConfig
@@ -67,7 +68,9 @@ def with_noise(dataset: ScreenDataset, split: Split) -> ScreenDataset:
         for name, block in entities.blocks.items():
             values = block.values_EF.copy()
             values[others] = draw.normal(50, 20, values[others].shape)
-            blocks[name] = replace(block, values_EF=values)
+            blocks[name] = FeatureBlock(
+                name, block.feature_names, block.unit, values, block.recipe
+            )
         changed.append(replace(entities, blocks=blocks))
     return replace(
         dataset,

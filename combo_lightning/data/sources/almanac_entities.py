@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.chemistry import drug_blocks, inchikey
 from combo_lightning.data.dataset import SourceFile
-from combo_lightning.data.entities import Entities, FeatureBlock, build_entities
+from combo_lightning.data.entities import Entities, build_entities
 from combo_lightning.data.names import JoinReport, match_names
 from combo_lightning.data.sources.cellminer import (
     block_for_lines,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from combo_lightning.data.entities import FeatureBlock, FloatArray
+from combo_lightning.data.blocks import FeatureBlock, FloatArray
 from combo_lightning.data.names import JoinReport, match_names
 from combo_lightning.data.sources.raw_text import read_rows, read_text, require_file
 from combo_lightning.errors import InputError

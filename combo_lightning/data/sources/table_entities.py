@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.chemistry import drug_blocks, inchikey
-from combo_lightning.data.entities import Entities, EntityKind, FeatureBlock, build_entities
+from combo_lightning.data.entities import Entities, EntityKind, build_entities
 from combo_lightning.data.names import JoinReport, cell_key, drug_key, match_names
 from combo_lightning.data.sources.columns import GUESSES, UserTable, is_number, plain, texts
 from combo_lightning.errors import InputError
