@@ -96,11 +96,16 @@ class StoredBlock:
             InputError: If a value is infinite.
         """
         file = pq.ParquetFile(self.path)
-        for batch in file.iter_batches(CHUNK, columns=[self.name], use_threads=False):
-            values_EF = dense(batch.column(0))
-            if np.isinf(values_EF).any():
-                raise InputError(f"{self.path}: the block '{self.name}' holds an infinite value")
-            yield values_EF
+        # Not `iter_batches`: it takes the whole column into memory.
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=[self.name], use_threads=False)
+            for batch in table.to_batches(CHUNK):
+                values_EF = dense(batch.column(0))
+                if np.isinf(values_EF).any():
+                    raise InputError(
+                        f"{self.path}: the block '{self.name}' holds an infinite value"
+                    )
+                yield values_EF
 
     @property
     def values_EF(self) -> FloatArray:
@@ -117,7 +122,8 @@ def dense(column: Any) -> FloatArray:
     width = column.type.list_size
     # `fill_null` does not reach into fixed-size lists: take the flat values and lay NaN over the
     # rows that are null as a whole.
-    flat = np.array(column.values.to_numpy(zero_copy_only=False), dtype=np.float32)
-    values_EF = flat.reshape(-1, width)[column.offset : column.offset + len(column)]
+    flat = column.values.slice(column.offset * width, len(column) * width)
+    values = np.array(flat.to_numpy(zero_copy_only=False), dtype=np.float32)
+    values_EF = values.reshape(len(column), width)
     values_EF[column.is_null().to_numpy(zero_copy_only=False)] = np.nan
     return values_EF

@@ -154,10 +154,12 @@ def fit_block(block: Block, rows: npt.NDArray[np.int64], config: TransformConfig
     Raises:
         InputError: If no feature is left, or PCA asks for more components than there can be.
     """
-    count = _column_sums(block, rows, lambda x: ~np.isnan(x) * 1)
-    total = _column_sums(block, rows, lambda x: np.where(np.isnan(x), 0, x))
+    # One pass for both.
+    count, total = np.split(
+        _column_sums(block, rows, lambda x: np.hstack([~np.isnan(x), np.nan_to_num(x)])), 2
+    )
     mean = total / np.maximum(count, 1)
-    squares = _column_sums(block, rows, lambda x: np.where(np.isnan(x), 0, x - mean) ** 2)
+    squares = _column_sums(block, rows, lambda x: np.nan_to_num(x - mean) ** 2)
     variance = squares / np.maximum(count, 1)
     spread = np.sqrt(variance)
     keep = (variance > config.min_variance) & (spread > _ROUNDING * np.abs(mean))
