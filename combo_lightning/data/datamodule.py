@@ -33,7 +33,7 @@ class ComboDataModule(pl.LightningDataModule):
         split: SplitConfig = SplitConfig(),
         transform: TransformConfig = TransformConfig(),
         batch_size: int = 256,
-        eval_batch_size: int = 2048,
+        eval_batch_size: int = 1024,
         seed: int = 1,
     ) -> None:
         super().__init__()

@@ -40,7 +40,7 @@ from combo_lightning.inference.screen_sinks import (
     TopSink,
 )
 from combo_lightning.inference.tables import TableWriter, is_parquet, read_new_cells
-from combo_lightning.model.pairs import PAIRS_AT_ONCE, PairScorer
+from combo_lightning.model.pairs import PairScorer
 
 logger = logging.getLogger(__name__)
 
@@ -320,8 +320,9 @@ class Screen:
             self._loaded = block
         self.scorer.load_line(cell)
         answer_N = torch.empty(len(block.i_N))
-        for start in range(0, len(answer_N), PAIRS_AT_ONCE):
-            rows = slice(start, start + PAIRS_AT_ONCE)
+        at_once = self.scorer.pairs_at_once
+        for start in range(0, len(answer_N), at_once):
+            rows = slice(start, start + at_once)
             weight = None if self._weight_NP is None else self._weight_NP[rows]
             answer_N[rows] = self.scorer.score(self._i_N[rows], self._j_N[rows], weight)
         scale = self.catalog.response_scale

@@ -286,11 +286,13 @@ def _by_chunk(
 
 
 def _used(table: EntityTable, index: Tensor) -> tuple[EntityTable, Tensor]:
-    """Cut a table to the entities of a batch, where it is larger than the batch's slots.
+    """Cut a table to the entities of a batch, where it is larger than half of the batch's slots.
 
-    A smaller table is taken whole, which keeps the shapes the same from batch to batch.
+    A smaller table is taken whole: nearly all of it is used, and shapes stay the same from batch
+    to batch. Measured at 512 slots: whole tables of 128, 256, 384 and 512 drugs take 0.97, 1.00,
+    1.12 and 1.19 times as long as the distinct drugs (docs/performance.md).
     """
-    if len(table.id_E) <= index.numel():
+    if 2 * len(table.id_E) <= index.numel():
         return table, index
     present = index >= 0
     used, inverse = torch.unique(index.clamp(min=0), return_inverse=True)

@@ -24,6 +24,8 @@ from combo_lightning.model.layers import build_activation
 
 # Pairs answered at once: 4 MB of activations (bf16, width 1000) stay in a processor's cache.
 PAIRS_AT_ONCE = 2048
+# On a GPU the work of a launch must outlast the launch.
+PAIRS_AT_ONCE_GPU = 1 << 16
 
 
 class _Side(NamedTuple):
@@ -65,9 +67,11 @@ class PairScorer:
         self._layers = [(x.weight.to(dtype).T, x.bias.to(dtype)) for x in hidden]
         self._last, self._last_bias = last.weight.T.contiguous(), last.bias
         widths = [width, *(weight.shape[1] for weight, _ in self._layers)]
-        self._hidden = [torch.empty(PAIRS_AT_ONCE, w, dtype=dtype) for w in widths]
-        self._second = torch.empty(PAIRS_AT_ONCE, width, dtype=dtype)
-        self._final = torch.empty(PAIRS_AT_ONCE, widths[-1], dtype=last.weight.dtype)
+        device = network.join.bias.device
+        self.pairs_at_once = PAIRS_AT_ONCE if device.type == "cpu" else PAIRS_AT_ONCE_GPU
+        hidden_B = [torch.empty(self.pairs_at_once, w, device=device) for w in [*widths, width]]
+        *self._hidden, self._second = [x.to(dtype) for x in hidden_B]
+        self._final = self._hidden[-1].to(last.weight.dtype)
         self._mix = {placement: self._mixing(placement) for placement in self.placements}
         self._blocks: tuple[dict[int, Tensor], dict[int, Tensor]] = ({}, {})
         self._ids: tuple[Tensor, Tensor] = (torch.empty(0), torch.empty(0))
@@ -145,7 +149,7 @@ class PairScorer:
         """Answer pairs in the loaded line.
 
         Args:
-            first_B: Place in the block of each pair's first drug, int64; at most `PAIRS_AT_ONCE`.
+            first_B: Place in the block of each pair's first drug, int64; at most `pairs_at_once`.
             second_B: That of its second drug.
             weight_BP: Weight of each of `placements`; None: there is one.
 

@@ -5,7 +5,6 @@ import logging
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from combo_lightning.process import keep_freed_memory, wait_passively
@@ -62,7 +61,6 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     repeats = 3 if quick else 5
     in_process: dict[str, list[dict[str, Any]]] = {}
     sizes = {256: (4, 100), 1024: (1, 30), 4096: (1, 10)}
-    twin_row = 0.0
     for batch_size, (few, many) in sizes.items():
         lines = steps.training_lines(
             screen, batch_size, few if quick else many, repeats, with_bf16=with_bf16
@@ -70,8 +68,6 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         in_process[f"Training step, batch {batch_size:,}"] = [
             line.plain(rates[line.bf16], lines[0]) for line in lines
         ]
-        if batch_size == 256:
-            twin_row = median(lines[0].times) / batch_size
     rows = 8192 if quick else 61_125
     lines = steps.evaluation_lines(screen, rows, repeats, with_bf16=with_bf16)
     in_process["Evaluation"] = [line.plain(rates[line.bf16], lines[0]) for line in lines]
@@ -90,9 +86,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         limit = ["--trainer.limit_train_batches", "100"] if quick else []
         rows = 100 * 256 if quick else screen.training_rows
         kinds = {"per_sample": "32-true", "per_entity": "auto"}
+        few = 5 if quick else 20
+        before = steps.twin_seconds_per_row(screen, few)
         for mode, precision in kinds.items():
             options = ["--model.network.dropout_mode", mode, "--precision", precision, *limit]
             clock = product.fit(screen.path, folder / mode, *options)
+            # The machine's speed drifts: the twin runs before and after each fit.
+            after = steps.twin_seconds_per_row(screen, few)
+            twin_row, before = (before + after) / 2, after
             title = f"fit, 1 epoch of {rows:,} rows, {mode}, {precision}"
             commands.append(product.fit_line(title, clock, rows, twin_row))
         commands.append(
@@ -100,6 +101,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 screen.path, folder / "per_entity", folder, 20_000 if quick else 300_000
             )
         )
+        commands.append(product.screen_line(folder / "per_entity", folder, bf16, few=quick))
         commands.append(product.import_line(folder))
         commands += product.start_lines(folder)
         figures["commands"] = commands

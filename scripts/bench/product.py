@@ -137,6 +137,32 @@ def predict_line(data: Path, run_folder: Path, folder: Path, rows: int) -> dict[
     }
 
 
+def screen_line(run_folder: Path, folder: Path, bf16_rate: float, *, few: bool) -> dict[str, Any]:
+    """Time ``screen`` of all pairs, in all lines or in `few` of them.
+
+    Args:
+        run_folder: A fitted run of the published network, 4 MFLOP a score.
+        folder: Where to write.
+        bf16_rate: GEMM rate of this machine in FLOP/s.
+        few: Whether to screen ten lines only.
+    """
+    out = folder / "top.parquet"
+    lines = ",".join(f"SIM-{i}" for i in range(1, 11))
+    ran = run(
+        *("screen", "--ckpt_path", str(run_folder / "checkpoints" / "best.ckpt")),
+        *("--top", "1000", "--out", str(out), *(("--cells", lines) if few else ())),
+    )
+    scores, rate = re.search(r"best of ([\d,]+) scores \(([\d,]+) a second", ran.output).groups()  # type: ignore[union-attr]
+    per_second = float(rate.replace(",", ""))
+    return {
+        "line": f"screen, {scores} scores",
+        "scores_per_second": per_second,
+        "share_of_gemm_rate": per_second * 4e6 / bf16_rate,
+        "seconds_with_start": ran.seconds,
+        "peak_mb": ran.peak_mb,
+    }
+
+
 def import_line(folder: Path) -> dict[str, Any]:
     """Time ``prepare`` on a raw growth screen of 290,448 wells in the NCI layout."""
     raw = folder / "raw"

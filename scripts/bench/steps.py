@@ -59,11 +59,16 @@ def autocast(device: str, *, bf16: bool) -> AbstractContextManager[object]:
 
 
 def twin_step(
-    screen: PosterScreen, batch_size: int, *, bf16: bool = False, loader: bool = False
+    screen: PosterScreen,
+    batch_size: int,
+    *,
+    bf16: bool = False,
+    loader: bool = False,
+    fused: bool = False,
 ) -> Step:
-    """Build a training step of the dense twin."""
+    """Build a training step of the dense twin; `fused`: with the product's kind of optimizer."""
     network = DenseTwin(screen)
-    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    optimizer = torch.optim.Adam(network.parameters(), fused=fused or None)
     batches = (loaded_batches if loader else dense_batches)(screen, batch_size)
 
     def step() -> None:
@@ -123,6 +128,8 @@ def training_lines(
         (Line("dense twin, fp32", batch_size, dense_flop), twin_step(screen, batch_size)),
     ]
     if batch_size == 256:
+        line = Line("dense twin, fp32, fused Adam", batch_size, dense_flop)
+        work.append((line, twin_step(screen, batch_size, fused=True)))
         line = Line("dense twin, fp32, DataLoader", batch_size, dense_flop)
         work.append((line, twin_step(screen, batch_size, loader=True)))
     for bf16 in (False, True) if with_bf16 else (False,):
@@ -191,6 +198,13 @@ def _interleaved(
         for line, step in work:
             line.times.append(seconds(many(step), device) / steps)
     return [line for line, _ in work]
+
+
+def twin_seconds_per_row(screen: PosterScreen, steps: int, batch_size: int = 256) -> float:
+    """Time the dense twin's training step by itself, beside a command that has just ended."""
+    step = twin_step(screen, batch_size)
+    step()
+    return min(seconds(step, screen.device) for _ in range(steps)) / batch_size
 
 
 def twin_gemm_rate(screen: PosterScreen, batch_size: int = 256) -> float:

@@ -1,7 +1,8 @@
 """The dense twin: the published network as one would write it, on rows of 8,579 float32.
 
-It gathers its rows from the entity tables for each batch, without a DataLoader, and has the fused
-optimizer and the memory settings of the product: a comparison that is kind to it.
+It gathers its rows from the entity tables for each batch, without a DataLoader, and shares
+the memory settings of the product: a comparison that is kind to it. Its optimizer is torch's Adam
+as it is by default; a line of its own shows it with the fused one.
 """
 
 from collections.abc import Iterator
