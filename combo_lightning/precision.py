@@ -5,6 +5,7 @@ products take bf16 inputs. Without a bf16 unit such a product is a hundred times
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,8 @@ logger = logging.getLogger(__name__)
 Precision = Literal["auto", "32-true", "bf16-mixed", "64-true"]
 # Flags of /proc/cpuinfo: AVX-512 BF16 and AMX (x86), BF16 (Arm).
 BF16_UNITS = ("amx_bf16", "avx512_bf16", "bf16")
+# 8-bit products: AVX-512 VNNI, AVX VNNI, AMX.
+INT8_UNITS = ("amx_int8", "avx512_vnni", "avx_vnni")
 CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -31,6 +34,15 @@ def bf16_unit(accelerator: str = "auto") -> str | None:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return torch.cuda.get_device_name()
         return None
+    return _processor_flag(BF16_UNITS)
+
+
+def int8_unit() -> str | None:
+    """Name the processor's flag of 8-bit products, which a screen's first pass can use."""
+    return _processor_flag(INT8_UNITS)
+
+
+def _processor_flag(wanted: Sequence[str]) -> str | None:
     if not CPUINFO.is_file():
         return None
     words: set[str] = set()
@@ -40,7 +52,7 @@ def bf16_unit(accelerator: str = "auto") -> str | None:
             if name.strip().lower() in ("flags", "features"):
                 words = set(value.split())
                 break
-    return next((flag for flag in BF16_UNITS if flag in words), None)
+    return next((flag for flag in wanted if flag in words), None)
 
 
 def choose_precision(wanted: Precision, accelerator: str = "auto") -> Precision:

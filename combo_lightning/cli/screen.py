@@ -3,7 +3,7 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def run(
     low: str | None = None,
     rank: Literal["highest", "lowest"] = "highest",
     log10_molar: float | None = None,
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto",
+    precision: Literal["auto", "32-true", "bf16-mixed", "int8"] = "auto",
 ) -> None:
     """Answer all pairs; a stopped screen goes on when the same command is given again.
 
@@ -40,17 +40,16 @@ def run(
         low: .. and lines where it should be low: ranks pairs by the difference of the means.
         rank: Which responses are the best.
         log10_molar: Dose of each drug, where the model was trained on doses.
-        precision: Arithmetic of the first pass. The best are always answered again in fp32; auto
-            is bf16 where the processor has it, and fp32 where every score is written.
-    """
-    import torch
+        precision: Arithmetic of the first pass; the best are always answered again in fp32. auto
+            is int8, else bf16, where the processor has it, and fp32 where every score is written.
 
+    Raises:
+        InputError: If the input is at fault.
+    """
     from combo_lightning.inference.screening import Screen, ScreenRequest
-    from combo_lightning.precision import choose_precision
 
     if precision == "auto" and top is None:
         precision = "32-true"
-    chosen = choose_precision(precision, "cpu")
     request = ScreenRequest(
         ckpt_path=ckpt_path,
         out=out,
@@ -62,7 +61,7 @@ def run(
         top=top,
         lowest=rank == "lowest",
         log10_molar=log10_molar,
-        dtype=torch.bfloat16 if chosen == "bf16-mixed" else torch.float32,
+        dtype=_arithmetic(precision),
     )
     screen = Screen(request)
     logger.info(
@@ -101,3 +100,27 @@ def run(
         else f"wrote {out}: {report.rows:,} scores"
     )
     sys.stdout.write(f" ({report.rate:,.0f} a second)\n")
+
+
+def _arithmetic(precision: Literal["auto", "32-true", "bf16-mixed", "int8"]) -> Any:
+    """Choose the first pass's arithmetic.
+
+    Raises:
+        InputError: If int8 is asked for where the processor has no unit for it.
+    """
+    import torch
+
+    from combo_lightning.errors import InputError
+    from combo_lightning.precision import choose_precision, int8_unit
+
+    unit = int8_unit()
+    if precision == "int8" and unit is None:
+        raise InputError(
+            "--precision int8: this processor has no 8-bit unit (VNNI or AMX); leave it at auto"
+        )
+    if precision in ("auto", "int8") and unit is not None:
+        logger.info("first pass: int8 (%s)", unit)
+        return torch.qint8
+    assert precision != "int8"
+    chosen = choose_precision(precision, "cpu")
+    return torch.bfloat16 if chosen == "bf16-mixed" else torch.float32

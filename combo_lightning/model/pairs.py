@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from combo_lightning.model.combo import ComboModel, Encoded
+from combo_lightning.model.int8 import Int8Linear
 from combo_lightning.model.layers import build_activation
 
 # Pairs answered at once: 4 MB of activations (bf16, width 1000) stay in a processor's cache.
@@ -45,6 +46,8 @@ class PairScorer:
         network: The trained network; two slots of it are used, others stay empty.
         encoded: Its cell lines and drugs, in the network's own precision.
         dtype: Arithmetic of sums and products; the response itself is never rounded to it.
+            `torch.qint8`: sums in fp32, and the head's products in int8 (CPU only), with a scale
+            for each output of a layer and one for all inputs of a call.
         dose: Standardised dose of both drugs, where the response is per dose.
     """
 
@@ -53,7 +56,7 @@ class PairScorer:
     ) -> None:
         self.network = network
         self.encoded = encoded
-        self.dtype = dtype
+        self.dtype = torch.float32 if dtype == torch.qint8 else dtype
         self.dose = dose
         slots = network.sizes.num_slots
         # With one weight for all slots, or in the given order, the first two slots are all.
@@ -64,13 +67,18 @@ class PairScorer:
         self._activation = build_activation(network.config.head.activation)
         if isinstance(self._activation, nn.ReLU | nn.SiLU | nn.ELU):
             self._activation.inplace = True
-        self._layers = [(x.weight.to(dtype).T, x.bias.to(dtype)) for x in hidden]
+        self._layers = [(x.weight.to(self.dtype).T, x.bias.to(self.dtype)) for x in hidden]
         self._last, self._last_bias = last.weight.T.contiguous(), last.bias
         widths = [width, *(weight.shape[1] for weight, _ in self._layers)]
         device = network.join.bias.device
         self.pairs_at_once = PAIRS_AT_ONCE if device.type == "cpu" else PAIRS_AT_ONCE_GPU
+        self._relu = isinstance(self._activation, nn.ReLU)
+        self._int8_layers: list[Int8Linear] = []
+        if dtype == torch.qint8:
+            rows = self.pairs_at_once
+            self._int8_layers = [Int8Linear(x, rows, relu=self._relu) for x in hidden]
         hidden_B = [torch.empty(self.pairs_at_once, w, device=device) for w in [*widths, width]]
-        *self._hidden, self._second = [x.to(dtype) for x in hidden_B]
+        *self._hidden, self._second = [x.to(self.dtype) for x in hidden_B]
         self._final = self._hidden[-1].to(last.weight.dtype)
         self._mix = {placement: self._mixing(placement) for placement in self.placements}
         self._blocks: tuple[dict[int, Tensor], dict[int, Tensor]] = ({}, {})
@@ -164,6 +172,15 @@ class PairScorer:
                 answer_B += weight_B * self._place(placement, first_B, second_B)
         return answer_B
 
+    def _hidden_layers(self, h: Tensor) -> Tensor:
+        for layer in self._int8_layers:
+            h = layer(h) if self._relu else self._activation(layer(h))
+        if self._int8_layers:
+            return h
+        for (weight, bias), out in zip(self._layers, self._hidden[1:], strict=True):
+            h = self._activation(torch.addmm(bias, h, weight, out=out[: len(h)]))
+        return h
+
     def _place(self, placement: tuple[int, int], first_B: Tensor, second_B: Tensor) -> Tensor:
         first, second = self._sides[placement]
         rows = len(first_B)
@@ -173,9 +190,7 @@ class PairScorer:
         mix = self._mix[placement]
         if mix is not None and first.product_ER is not None and second.product_ER is not None:
             z.addmm_(first.product_ER[first_B] * second.product_ER[second_B], mix)
-        h = self._activation(z)
-        for (weight, bias), out in zip(self._layers, self._hidden[1:], strict=True):
-            h = self._activation(torch.addmm(bias, h, weight, out=out[:rows]))
+        h = self._hidden_layers(self._activation(z))
         final = h if h.dtype == self._last.dtype else self._final[:rows].copy_(h)
         answer_B = torch.addmm(self._last_bias, final, self._last).squeeze(1)
         if first.shortcut_ES is not None and second.shortcut_ES is not None:

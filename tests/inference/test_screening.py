@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
+from combo_lightning import precision
 from combo_lightning.data.chemistry import featurise
 from combo_lightning.errors import InputError
 from combo_lightning.inference import library, pair_space, screening
@@ -97,7 +98,7 @@ def assert_best(
     assert list(overall["cell_id"]) == list(best["cell_id"])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.qint8])
 @pytest.mark.parametrize(
     ("join", "options"),
     [("concatenate", {}), ("symmetric", PRODUCTS), ("slots", PRODUCTS), ("slots", {})],
@@ -115,7 +116,7 @@ def test_the_best_are_those_of_prediction(
     assert report.proven
     assert_best(found, wanted, 9)
     relative = report.kept_error / wanted["prediction"].abs().max()
-    assert (relative > 1e-5) == (dtype == torch.bfloat16)
+    assert (relative > 1e-5) == (dtype != torch.float32)
     assert not (tmp_path / "top.parquet.partial").exists()
 
 
@@ -152,6 +153,25 @@ def test_filters_choose_lines_drugs_and_order(checkpoint: Path, tmp_path: Path) 
     inside = {pair_of(a, b) for a in (few[0], drugs[12]) for b in few if a != b}
     chosen = wanted[wanted["pair"].isin(inside) & wanted["cell_id"].isin(lines)]
     assert_best(found, chosen, 5, lowest=True)
+
+
+def test_int8_is_refused_where_the_processor_lacks_it(
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_here: Callable[..., Outcome],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("flags\t\t: fpu sse avx2\n")
+    monkeypatch.setattr(precision, "CPUINFO", cpuinfo)
+    caplog.set_level("INFO")
+    words = ("screen", f"--ckpt_path={checkpoint}", "--top=3", f"--out={tmp_path / 'a.csv'}")
+    refused = run_here(*words, "--precision=int8")
+    assert refused.code == 2
+    assert "has no 8-bit unit" in refused.output
+    assert run_here(*words).code == 0
+    assert "precision: 32-true" in caplog.text
 
 
 def test_a_contrast_is_high_here_and_low_there(checkpoint: Path, tmp_path: Path) -> None:
