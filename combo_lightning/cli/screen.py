@@ -45,8 +45,10 @@ def run(
 
     Raises:
         InputError: If the input is at fault.
+        KeyboardInterrupt: If the user stops it.
     """
-    from combo_lightning.inference.screening import Screen, ScreenRequest
+    from combo_lightning.inference.screen_request import ScreenRequest
+    from combo_lightning.inference.screening import Screen
 
     if precision == "auto" and top is None:
         precision = "32-true"
@@ -70,7 +72,11 @@ def run(
         len(screen.lines),
         f"{len(screen.space) * len(screen.lines):,}",
     )
-    report = screen.run()
+    try:
+        report = screen.run()
+    except KeyboardInterrupt:
+        logger.info("stopped; the same command goes on from %s", screen.work)
+        raise
     for row in report.skipped[:SHOWN]:
         logger.warning("skipped: row %d, '%s': %s", row.row, row.name, row.problem)
     if report.skipped:

@@ -1,8 +1,9 @@
 """The best of very many scores, with room for the error of the scores.
 
-A first pass in bf16 errs by up to some E. If every score errs by at most E, the exact n best are
-among those whose score is no less than that of the n-th best minus 2 E: the n-th best exact
-score is at least (n-th best score) - E, and a pair that exceeds it scores at least that minus E.
+A first pass in int8 or bf16 errs by up to some E. If every score errs by at most E, the exact n
+best are among those whose score is no less than that of the n-th best minus 2 E: the n-th best
+exact score is at least (n-th best score) - E, and a pair that exceeds it scores at least that
+minus E.
 
 Shapes: N pairs offered, C pairs kept.
 """

@@ -1,8 +1,8 @@
 """All pairs of drugs in many cell lines: encode once, stream the pairs, keep the best or all.
 
-A first pass answers every pair, in bf16 where the processor has it; what may be among the best is
-answered again in full precision, as `Predictor.predict` answers. Everything between is kept in
-``OUT.partial``, from which a stopped screen goes on.
+A first pass answers every pair, in int8 or bf16 where the processor has them; what may be among
+the best is answered again in full precision, as `Predictor.predict` answers. Everything between is
+kept in ``OUT.partial``, from which a stopped screen goes on.
 
 Shapes: N pairs of a block.
 """
@@ -23,8 +23,6 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from combo_lightning import __version__
-from combo_lightning.data.dataset import sha256_of
 from combo_lightning.data.orders import permutations
 from combo_lightning.errors import InputError
 from combo_lightning.inference.library import DrugStore, Read
@@ -32,6 +30,7 @@ from combo_lightning.inference.meter import Meter
 from combo_lightning.inference.pair_space import Block, PairSpace
 from combo_lightning.inference.predictor import Predictor
 from combo_lightning.inference.respond import respond_rows
+from combo_lightning.inference.screen_request import ScreenRequest, as_file, split_names
 from combo_lightning.inference.screen_sinks import (
     ContrastSink,
     FloatArray,
@@ -39,7 +38,7 @@ from combo_lightning.inference.screen_sinks import (
     TableSink,
     TopSink,
 )
-from combo_lightning.inference.tables import TableWriter, is_parquet, read_new_cells
+from combo_lightning.inference.tables import TableWriter, read_new_cells
 from combo_lightning.model.pairs import PairScorer
 
 logger = logging.getLogger(__name__)
@@ -49,71 +48,6 @@ SAMPLE_LINES, SAMPLE_PAIRS = 8, 1024
 # The screen meets worse than the sample does: room for twice its largest error.
 ROOM = 2.0
 SECONDS_BETWEEN_SAVES = 10.0
-
-
-@dataclass(frozen=True)
-class ScreenRequest:
-    """What to screen.
-
-    Args:
-        ckpt_path: The model.
-        out: The table of the best to write (.parquet or .csv), or the folder of all scores.
-        cells: Names of known lines, separated by commas, or a table of new ones; None: all known.
-        drugs: Names of known drugs, separated by commas, or a library; None: all known.
-        contains: Names of drugs, separated by commas, of which each pair holds one; None: any.
-        high: Names of lines, separated by commas, where a response should be high.
-        low: Names of lines where it should be low; both or none.
-        top: How many of the best; None: write every score.
-        lowest: Whether the lowest responses are the best.
-        log10_molar: Dose of each drug, where the model was trained on doses.
-        dtype: Arithmetic of the first pass.
-    """
-
-    ckpt_path: Path
-    out: Path
-    cells: str | None = None
-    drugs: str | None = None
-    contains: str | None = None
-    high: str | None = None
-    low: str | None = None
-    top: int | None = None
-    lowest: bool = False
-    log10_molar: float | None = None
-    dtype: torch.dtype = torch.float32
-
-    def check(self) -> None:
-        """Refuse what cannot be.
-
-        Raises:
-            InputError: If options contradict each other.
-        """
-        table = is_parquet(self.out) or self.out.suffix.lower() == ".csv"
-        if self.top is None and table:
-            raise InputError(
-                f"--out: {self.out} is one file; give --top N for a table of the best, or a "
-                "folder for every score"
-            )
-        if self.top is not None and not table:
-            raise InputError(f"--out: {self.out} must end in .parquet or .csv with --top")
-        if self.top is not None and self.top < 1:
-            raise InputError(f"--top is {self.top}; it must be 1 or more")
-        if (self.high is None) != (self.low is None):
-            raise InputError("--high and --low go together: name lines of both")
-        if self.high is not None and (self.top is None or self.lowest):
-            raise InputError("--high and --low need --top, and rank the largest contrast first")
-        if self.top is None and self.out.exists():
-            raise InputError(f"--out: {self.out} exists; choose another name or delete it")
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Describe what must be the same for a stopped screen to go on."""
-        words = {
-            name: value if value is None else str(value) for name, value in self.__dict__.items()
-        }
-        for name in ("ckpt_path", "cells", "drugs"):
-            value = getattr(self, name)
-            if value is not None and Path(value).is_file():
-                words[f"{name} SHA-256"] = sha256_of(Path(value))
-        return {"version": __version__, **words}
 
 
 @dataclass(frozen=True)
@@ -156,17 +90,24 @@ class Screen:
             raise InputError(f"the model predicts {self.catalog.response.name} and {need}")
         self.lines = self._choose_lines()
         self.work = request.out.with_name(f"{request.out.name}.partial")
-        self._open()
+        begun = self._open()
         self.store = DrugStore(self.predictor, self.work)
-        library = request.drugs if request.drugs and Path(request.drugs).suffix else None
-        self.store.fill(None if library is None else Path(library))
-        self.encoded = self.store.encoded()
-        self.drug_ids = self._name_drugs()
-        self.space = self._choose_pairs(library)
+        library = as_file(request.drugs)
+        try:
+            self.store.fill(library)
+            self.encoded = self.store.encoded()
+            self.drug_ids = self._name_drugs()
+            self.space = self._choose_pairs(library)
+        except InputError:
+            if not begun:
+                shutil.rmtree(self.work)  # what is mended is another screen
+            raise
+        self._names = pa.array(self.drug_ids, pa.string())
         self.dose: float | None = None
         if request.log10_molar is not None:
             dose = np.array([request.log10_molar], dtype=np.float32)
             self.dose = float(self.catalog.dose_scale.apply(dose)[0])
+        self._loaded: Block | None = None
         with torch.inference_mode():
             self.scorer = PairScorer(
                 self.predictor.network, self.encoded, request.dtype, self.dose
@@ -175,14 +116,15 @@ class Screen:
     def _choose_lines(self) -> list[int]:
         request, cells = self.request, self.predictor.cells
         chosen: list[int] = list(range(len(cells.ids)))
-        if request.cells is not None and Path(request.cells).suffix:
-            self.predictor.add_cells(*read_new_cells(Path(request.cells)))
+        file = as_file(request.cells)
+        if file is not None:
+            self.predictor.add_cells(*read_new_cells(file))
             cells = self.predictor.cells
             chosen = list(range(chosen[-1] + 1, len(cells.ids)))
         elif request.cells is not None:
-            chosen = [cells.index(name, "--cells") for name in _names(request.cells)]
-        self.high = [cells.index(name, "--high") for name in _names(request.high)]
-        self.low = [cells.index(name, "--low") for name in _names(request.low)]
+            chosen = [cells.index(name, "--cells") for name in split_names(request.cells)]
+        self.high = [cells.index(name, "--high") for name in split_names(request.high)]
+        self.low = [cells.index(name, "--low") for name in split_names(request.low)]
         if self.high:
             both = set(self.high) & set(self.low)
             if both:
@@ -190,8 +132,8 @@ class Screen:
             chosen = [*self.high, *self.low]
         return list(dict.fromkeys(chosen))
 
-    def _open(self) -> None:
-        """Make the folder of the work, or go on in it.
+    def _open(self) -> bool:
+        """Make the folder of the work, or go on in it; tell whether it was there.
 
         Raises:
             InputError: If it belongs to another screen.
@@ -203,12 +145,13 @@ class Screen:
                 f"{self.work} holds a stopped screen with other options (see {file.name} in it); "
                 "give those to go on, or delete it"
             )
-        if not file.is_file():
-            shutil.rmtree(self.work, ignore_errors=True)
-            self.work.mkdir(parents=True)
-            file.write_text(wanted, "utf-8")
-        else:
+        if file.is_file():
             logger.info("going on in %s", self.work)
+            return True
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(parents=True)
+        file.write_text(wanted, "utf-8")
+        return False
 
     def _name_drugs(self) -> list[str]:
         """Name each encoded drug: as the library does, else by the model's identifier."""
@@ -221,15 +164,15 @@ class Screen:
                 names[row.drug] = row.name
         return names
 
-    def _choose_pairs(self, library: str | None) -> PairSpace:
+    def _choose_pairs(self, library: Path | None) -> PairSpace:
         roster = self.predictor.drugs
         by_name = {row.name: row.drug for row in self.store.rows if row.drug >= 0}
 
         def find(words: str | None, option: str) -> list[int]:
-            places = [by_name.get(n, -1) for n in _names(words)]
+            places = [by_name.get(n, -1) for n in split_names(words)]
             return [
                 place if place >= 0 else roster.index(name, option)
-                for name, place in zip(_names(words), places, strict=True)
+                for name, place in zip(split_names(words), places, strict=True)
             ]
 
         chosen = list(range(len(roster.ids)))
@@ -328,8 +271,6 @@ class Screen:
         scale = self.catalog.response_scale
         return (answer_N.double() * scale.scale + scale.mean).float().numpy()
 
-    _loaded: Block | None = None
-
     def _weights(self, block: Block) -> Tensor | None:
         """Weigh the places of both drugs as `respond` weighs the orders of the slots."""
         if len(self.scorer.placements) == 1:
@@ -407,9 +348,8 @@ class Screen:
     def _named(self, first_N: npt.NDArray[Any], second_N: npt.NDArray[Any]) -> dict[str, Any]:
         """Name pairs, and tell which drugs training held together."""
         drug_NK = self._slots(first_N, second_N)
-        names = pa.array(self.drug_ids, pa.string())
         columns: dict[str, Any] = {
-            f"drug_{k + 1}": names.take(pa.array(drug_NK[:, k], mask=drug_NK[:, k] < 0))
+            f"drug_{k + 1}": self._names.take(pa.array(drug_NK[:, k], mask=drug_NK[:, k] < 0))
             for k in range(min(2, self.catalog.num_slots))
         }
         kind = self.catalog.response
@@ -445,7 +385,3 @@ class Screen:
                     }
                 )
             )
-
-
-def _names(words: str | None) -> list[str]:
-    return [word.strip() for word in (words or "").split(",") if word.strip()]

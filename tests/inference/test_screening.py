@@ -21,8 +21,9 @@ from combo_lightning.data.chemistry import featurise
 from combo_lightning.errors import InputError
 from combo_lightning.inference import library, pair_space, screening
 from combo_lightning.inference.predictor import Predictor
+from combo_lightning.inference.screen_request import ScreenRequest, as_file
 from combo_lightning.inference.screen_sinks import TableSink
-from combo_lightning.inference.screening import Screen, ScreenReport, ScreenRequest
+from combo_lightning.inference.screening import Screen, ScreenReport
 from tests.conftest import Outcome
 from tests.inference.models import make_checkpoint, make_data
 
@@ -441,7 +442,12 @@ def test_what_cannot_be_is_refused(
     assert outcome.code == 2
     assert message in outcome.output
     assert "Traceback" not in outcome.output
-    assert not (tmp_path / "top.csv").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_with_dots_are_no_files() -> None:
+    assert as_file("St. John's wort,5.7-dimethoxyflavone") is None
+    assert as_file("library.SMI") == Path("library.SMI")
 
 
 def test_a_diverged_model_is_told(small_screen: Path, tmp_path: Path) -> None:
