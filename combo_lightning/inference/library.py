@@ -11,6 +11,7 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -190,7 +191,7 @@ class DrugStore:
                 taken = self.predictor.drugs.names.get(entry.name)
                 if entry.name in places:
                     problem = f"row {places[entry.name].row} has this name already"
-                elif not problem and key not in known and taken is not None:
+                elif not problem and taken is not None and known.get(key) != taken:
                     problem = f"the model knows another drug of this name, '{entry.name}'"
                 drug = -1
                 if not problem:
@@ -253,7 +254,8 @@ def _featurised(
     # Spawned: a fork of a process with running OpenMP threads may hang.
     context = multiprocessing.get_context("spawn")
     waiting: deque[tuple[list[Entry], Future[Featurised]]] = deque()
-    with ProcessPoolExecutor(cores, mp_context=context) as pool:
+    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops this process, which ends them
+    with ProcessPoolExecutor(cores, context, signal.signal, quiet) as pool:
         while head or waiting:
             while head and len(waiting) < 2 * (cores or 1):
                 smiles, names = [e.smiles for e in head], [e.name for e in head]

@@ -91,7 +91,6 @@ class TopSink(Sink):
         self.candidates = Candidates(len(lines), top, margin)
         # The largest error met among the kept, which are checked in the end.
         self.largest_error = 0.0
-        self.checked = 0
 
     @property
     def overflowed(self) -> bool:
@@ -114,7 +113,6 @@ class TopSink(Sink):
     def _check(self, exact: FloatArray, scores: npt.NDArray[np.float32]) -> None:
         errors = np.abs(exact - self.sign * scores)
         self.largest_error = max(self.largest_error, float(errors.max(initial=0.0)))
-        self.checked += len(errors)
 
     def _best(self, value_C: FloatArray, kept: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Rank: the best value first, equal ones by their drugs."""

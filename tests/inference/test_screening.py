@@ -224,7 +224,7 @@ def chemical(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     return ckpt, str(drugs["drug_id"][3]), str(drugs["smiles"][3])
 
 
-def write_library(path: Path, known_smiles: str) -> Path:
+def write_library(path: Path, known: str, known_smiles: str) -> Path:
     lines = [
         "SMILES name",
         f"{ASPIRIN} aspirin",
@@ -235,6 +235,7 @@ def write_library(path: Path, known_smiles: str) -> Path:
         "CCO aspirin",
         "CCCCCCO",
         "CCOCC ether",
+        f"CCN {known}",
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -258,9 +259,10 @@ def check_library(out: Path, ckpt: Path, known: str) -> None:
     answer = predictor.predict(cell, drug)
     assert_close(found["prediction"], answer)
     skipped = pd.read_csv(out.with_name("top.skipped.csv"))
-    assert list(skipped["row"]) == [1, 4]
+    assert list(skipped["row"]) == [1, 4, 7]
     assert "RDKit cannot read the SMILES 'C1CC'" in skipped["problem"][0]
     assert "row 0 has this name already" in skipped["problem"][1]
+    assert f"knows another drug of this name, '{known}'" in skipped["problem"][2]
 
 
 @pytest.mark.parametrize("chunk", [2, 512])
@@ -269,10 +271,10 @@ def test_a_library_is_screened_and_its_bad_rows_are_named(
 ) -> None:
     # A chunk of 2 computes features in processes of their own.
     ckpt, known, smiles = chemical
-    path = write_library(tmp_path / "library.smi", smiles)
+    path = write_library(tmp_path / "library.smi", known, smiles)
     with patch.object(library, "CHUNK", chunk):
         report = run(ckpt, tmp_path / "top.parquet", top=100, drugs=str(path))
-    assert [row.name for row in report.skipped] == ["broken ring", "aspirin"]
+    assert [row.name for row in report.skipped] == ["broken ring", "aspirin", known]
     check_library(tmp_path / "top.parquet", ckpt, known)
 
 
@@ -280,7 +282,7 @@ def test_a_library_stopped_half_way_goes_on_at_its_last_chunk(
     chemical: tuple[Path, str, str], tmp_path: Path
 ) -> None:
     ckpt, known, smiles = chemical
-    path = write_library(tmp_path / "library.smi", smiles)
+    path = write_library(tmp_path / "library.smi", known, smiles)
     real, calls = featurise, list[int]()
 
     def stops(*arguments: Any) -> Any:
@@ -299,7 +301,7 @@ def test_a_library_stopped_half_way_goes_on_at_its_last_chunk(
         log.write_text(log.read_text() + '[4, "torn')
         run(ckpt, tmp_path / "top.parquet", **options)
     assert sum(calls[:2]) == 4
-    assert sum(calls[3:]) == 3  # the rest only
+    assert sum(calls[3:]) == 4  # the rest only
     check_library(tmp_path / "top.parquet", ckpt, known)
 
 
@@ -462,8 +464,8 @@ def test_a_diverged_model_is_told(small_screen: Path, tmp_path: Path) -> None:
 def test_the_command_tells_what_it_did(
     chemical: tuple[Path, str, str], tmp_path: Path, run_here: Callable[..., Outcome]
 ) -> None:
-    ckpt, _, smiles = chemical
-    path = write_library(tmp_path / "library.smi", smiles)
+    ckpt, known, smiles = chemical
+    path = write_library(tmp_path / "library.smi", known, smiles)
     out = tmp_path / "top.parquet"
     outcome = run_here(
         "screen", f"--ckpt_path={ckpt}", f"--drugs={path}", "--top=3", f"--out={out}"
