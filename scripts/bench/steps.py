@@ -201,10 +201,15 @@ def _interleaved(
 
 
 def twin_seconds_per_row(screen: PosterScreen, steps: int, batch_size: int = 256) -> float:
-    """Time the dense twin's training step by itself, beside a command that has just ended."""
+    """Time the dense twin's training steps by themselves, beside a command; their mean."""
     step = twin_step(screen, batch_size)
     step()
-    return min(seconds(step, screen.device) for _ in range(steps)) / batch_size
+
+    def run() -> None:
+        for _ in range(steps):
+            step()
+
+    return seconds(run, screen.device) / steps / batch_size
 
 
 def twin_gemm_rate(screen: PosterScreen, batch_size: int = 256) -> float:
