@@ -5,6 +5,7 @@ import logging
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from combo_lightning.process import keep_freed_memory, wait_passively
@@ -96,6 +97,16 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             twin_row, before = (before + after) / 2, after
             title = f"fit, 1 epoch of {rows:,} rows, {mode}, {precision}"
             commands.append(product.fit_line(title, clock, rows, twin_row))
+        if not quick:
+            turns = [_fit_turn(screen, folder / f"turn-{turn}") for turn in range(repeats)]
+            commands.append(
+                {
+                    "line": "fit, turns of 300 steps between the twin's, per_entity, auto",
+                    "times_twin": median(turns),
+                    "least": min(turns),
+                    "most": max(turns),
+                }
+            )
         commands.append(
             product.predict_line(
                 screen.path, folder / "per_entity", folder, 20_000 if quick else 300_000
@@ -106,6 +117,22 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         commands += product.start_lines(folder)
         figures["commands"] = commands
     return figures
+
+
+def _fit_turn(screen: Any, folder: Path) -> float:
+    """Compare 300 steps of `fit` with the twin's steps just before and after."""
+    from scripts.bench import product, steps
+
+    before = steps.twin_seconds_per_row(screen, 15)
+    options = ("--trainer.limit_train_batches", "300", "--trainer.limit_val_batches", "1")
+    clock = product.fit(
+        screen.path,
+        folder,
+        *("--model.network.dropout_mode", "per_entity", "--precision", "auto", *options),
+    )
+    after = steps.twin_seconds_per_row(screen, 15)
+    ours = (clock["steps_end"] - clock["train_start"]) / clock["steps"] / 256
+    return float((before + after) / 2 / ours)
 
 
 if __name__ == "__main__":
