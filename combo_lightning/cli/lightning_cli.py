@@ -109,12 +109,14 @@ class ComboCLI(LightningCLI):
                     f"{run_dir} holds a run already; go on with '--resume {run_dir}' or choose "
                     "another --run_dir"
                 )
+            self._checkpoints_folder = run_dir / "checkpoints"
         else:
             if not config.ckpt_path:
                 raise InputError(
                     f"{self.subcommand} needs --ckpt_path, such as RUN/checkpoints/best.ckpt"
                 )
-            run_dir = Path(config.ckpt_path).absolute().parent.parent
+            self._checkpoints_folder = Path(config.ckpt_path).absolute().parent
+            run_dir = self._checkpoints_folder.parent
         config.trainer.default_root_dir = str(run_dir)
         config.precision = choose_precision(config.precision, str(config.trainer.accelerator))
 
@@ -130,8 +132,8 @@ class ComboCLI(LightningCLI):
             raise
         except (TypeError, ValueError) as error:
             raise InputError(f"the configuration cannot be used: {error}") from error
-        assert self.trainer.default_root_dir is not None
-        self.datamodule.features_folder = Path(self.trainer.default_root_dir) / "checkpoints"
+        # Beside the checkpoints that this command writes, or the one that it reads.
+        self.datamodule.features_folder = self._checkpoints_folder
 
     def _instantiate_trainer(
         self, config: dict[str, Any], callbacks: list[pl.Callback]

@@ -3,7 +3,11 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:  # heavy imports
+    from combo_lightning.inference.screen_request import ScreenRequest
+    from combo_lightning.inference.screening import ScreenReport
 
 logger = logging.getLogger(__name__)
 
@@ -77,35 +81,40 @@ def run(
     except KeyboardInterrupt:
         logger.info("stopped; the same command goes on from %s", screen.work)
         raise
+    _tell(report, request, screen.catalog.response.unit)
+
+
+def _tell(report: "ScreenReport", request: "ScreenRequest", unit: str) -> None:
+    """Say what was written, what was skipped, and how sure the list is."""
+    out = request.out
     for row in report.skipped[:SHOWN]:
         logger.warning("skipped: row %d, '%s': %s", row.row, row.name, row.problem)
     if report.skipped:
         logger.warning(
             "%d rows of %s were skipped; all are in %s",
             len(report.skipped),
-            drugs,
+            request.drugs,
             out.with_name(f"{out.stem}.skipped.csv"),
         )
-    unit = screen.catalog.response.unit
-    if top is not None:
-        logger.info(
-            "the first pass erred by %.3g %s at most in a sample, by %.3g among the best, which "
-            "were answered again",
-            report.sample_error,
-            unit,
-            report.kept_error,
-        )
+    rate = f"({report.rate:,.0f} a second)"
+    if request.top is None:
+        sys.stdout.write(f"wrote {out}: {report.rows:,} scores {rate}\n")
+        return
+    logger.info(
+        "the first pass erred by %.3g %s at most in a sample, by %.3g among the best, which were "
+        "answered again",
+        report.sample_error,
+        unit,
+        report.kept_error,
+    )
     if not report.proven:
         logger.warning(
             "that is more than the screen allowed for: the end of the list may lack a pair; "
             "repeat with --precision 32-true"
         )
     sys.stdout.write(
-        f"wrote {out}: {report.rows:,} rows, the best of {report.scores:,} scores"
-        if top is not None
-        else f"wrote {out}: {report.rows:,} scores"
+        f"wrote {out}: {report.rows:,} rows, the best of {report.scores:,} scores {rate}\n"
     )
-    sys.stdout.write(f" ({report.rate:,.0f} a second)\n")
 
 
 def _arithmetic(precision: Literal["auto", "32-true", "bf16-mixed", "int8"]) -> Any:

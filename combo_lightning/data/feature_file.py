@@ -67,8 +67,14 @@ def map_features(folder: Path, file: FeatureFile, *, check: bool = True) -> Floa
         check: Whether to compare the checksum.
 
     Raises:
-        InputError: If the file is missing or is not the one that was written.
+        InputError: If the file is missing, is not the one that was written, or its name leads out
+            of the folder.
     """
+    if file.name != Path(file.name).name:
+        raise InputError(
+            f"the checkpoint names the features' file '{file.name}', which is no plain file name; "
+            "it was not written by combo-lightning"
+        )
     path = folder / file.name
     if not path.is_file():
         raise InputError(

@@ -20,16 +20,28 @@ class Block(NamedTuple):
     """Pairs among a few drugs.
 
     Args:
+        number: Place in the order of all blocks.
         first_A: Drugs in the first place.
         second_E: Drugs in the second place.
         i_N: Place in `first_A` of each pair's first drug.
         j_N: Place in `second_E` of its second drug.
     """
 
+    number: int
     first_A: IndexArray
     second_E: IndexArray
     i_N: IndexArray
     j_N: IndexArray
+
+    @property
+    def first_N(self) -> IndexArray:
+        """The first drug of each pair."""
+        return self.first_A[self.i_N]
+
+    @property
+    def second_N(self) -> IndexArray:
+        """The second drug of each pair."""
+        return self.second_E[self.j_N]
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,7 @@ class PairSpace:
 
     def blocks(self) -> Iterator[Block]:
         """Give all pairs once, always in the same order; no block is empty."""
+        number = 0
         for first_A, second_E in self._rectangles():
             rank_A, rank_E = np.arange(len(first_A)), self._rank(first_A, second_E)
             for i in range(0, len(first_A), FIRST_AT_ONCE):
@@ -95,4 +108,13 @@ class PairSpace:
                     valid = mine != theirs if self.ordered else (theirs < 0) | (mine < theirs)
                     i_N, j_N = np.nonzero(valid)
                     if len(i_N):
-                        yield Block(first_A[rows], second_E[columns], i_N, j_N)
+                        yield Block(number, first_A[rows], second_E[columns], i_N, j_N)
+                        number += 1
+
+    def sample(self, count: int, draw: np.random.Generator) -> Block:
+        """Draw pairs of the drugs that stand in the first and in the second place."""
+        first = self.drugs if self.contains is None else self.contains
+        first_A = draw.choice(first, min(len(first), FIRST_AT_ONCE), replace=False)
+        second_E = draw.choice(self.drugs, min(len(self.drugs), SECOND_AT_ONCE), replace=False)
+        i_N = draw.integers(len(first_A), size=count)
+        return Block(-1, first_A, second_E, i_N, draw.integers(len(second_E), size=count))

@@ -1,5 +1,7 @@
 """What a screen is asked for."""
 
+import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,12 @@ class ScreenRequest:
             raise InputError(f"--out: {self.out} must end in .parquet or .csv with --top")
         if self.top is not None and self.top < 1:
             raise InputError(f"--top is {self.top}; it must be 1 or more")
+        for name in ("cells", "drugs", "contains", "high", "low"):
+            words = getattr(self, name)
+            if words is not None and not split_names(words):
+                raise InputError(f"--{name} names nothing; give names or leave the option out")
+        if self.log10_molar is not None and not math.isfinite(self.log10_molar):
+            raise InputError(f"--log10_molar is {self.log10_molar}; it must be a finite number")
         if (self.high is None) != (self.low is None):
             raise InputError("--high and --low go together: name lines of both")
         if self.high is not None and (self.top is None or self.lowest):
@@ -72,10 +80,10 @@ class ScreenRequest:
         words = {
             name: value if value is None else str(value) for name, value in self.__dict__.items()
         }
-        for name in ("ckpt_path", "cells", "drugs"):
-            value = getattr(self, name)
-            if value is not None and Path(value).is_file():
-                words[f"{name} SHA-256"] = sha256_of(Path(value))
+        files = (("ckpt_path", self.ckpt_path), ("cells", as_file(self.cells)))
+        for name, file in (*files, ("drugs", as_file(self.drugs))):
+            if file is not None and file.is_file():
+                words[f"{name} SHA-256"] = sha256_of(file)
         return {"version": __version__, **words}
 
 
@@ -84,9 +92,11 @@ def as_file(words: str | None) -> Path | None:
     if words is None:
         return None
     path = Path(words)
-    return path if path.suffix.lower() in FILES or path.is_file() else None
+    # Not `path.is_file()`, which fails on a list of names that is too long for a file's name.
+    return path if path.suffix.lower() in FILES or os.path.isfile(words) else None
 
 
 def split_names(words: str | None) -> list[str]:
-    """Split names at their commas."""
-    return [word.strip() for word in (words or "").split(",") if word.strip()]
+    """Split names at their commas; each once, in the order given."""
+    stripped = (word.strip() for word in (words or "").split(","))
+    return list(dict.fromkeys(word for word in stripped if word))

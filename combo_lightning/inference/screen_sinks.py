@@ -7,6 +7,7 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,34 +26,56 @@ FloatArray = npt.NDArray[np.float64]
 Exact = Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], FloatArray]
 # The columns that name pairs, as plain text.
 Named = Callable[[npt.NDArray[Any], npt.NDArray[Any]], dict[str, Any]]
+_ROW = np.dtype(
+    [("line", "<i8"), ("rank", "<i8"), ("value", "<f8"), ("first", "<i8"), ("second", "<i8")]
+)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What sinks ask a screen.
+
+    Args:
+        lines: The screened cell lines, as rows of the encoded table.
+        line_ids: Their identifiers.
+        exact: Answers pairs in full precision.
+        named: Names pairs.
+    """
+
+    lines: Sequence[int]
+    line_ids: Sequence[str]
+    exact: Exact
+    named: Named
 
 
 class Sink(ABC):
     """Takes the scores of one block after the other.
 
     Args:
-        lines: The screened cell lines, as rows of the encoded table.
-        line_ids: Their identifiers.
-        named: Names pairs.
+        answers: Names and exact answers of pairs.
     """
 
-    def __init__(self, lines: Sequence[int], line_ids: Sequence[str], named: Named) -> None:
-        self.lines = lines
-        self.line_ids = line_ids
-        self.named = named
+    # The largest error of a score that was answered again, and whether all stayed in bounds.
+    largest_error = 0.0
+    proven = True
+
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
 
     @abstractmethod
     def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
-        """Take the responses of a block's pairs in a line (its place in `lines`)."""
+        """Take the responses of a block's pairs in a line (its place in `Answers.lines`)."""
 
-    def end_block(self, number: int, block: Block) -> None:  # noqa: B027
+    @abstractmethod
+    def end_block(self, block: Block) -> None:
         """Learn that all lines of a block have been taken."""
 
+    @abstractmethod
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Give what it takes to go on."""
-        return {}
 
-    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:  # noqa: B027
+    @abstractmethod
+    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
         """Go on from what `state` gave."""
 
     @abstractmethod
@@ -64,43 +87,24 @@ class TopSink(Sink):
     """The n best pairs of each line, answered anew in full precision.
 
     Args:
-        lines: As in `Sink`.
-        line_ids: As in `Sink`.
-        named: As in `Sink`.
-        exact: Answers in full precision.
-        top: n.
-        margin: Twice the error that a score may have.
+        answers: As in `Sink`.
+        candidates: Keeps what may be among the best; a group is a line.
         lowest: Whether low responses are the best.
     """
 
-    def __init__(
-        self,
-        lines: Sequence[int],
-        line_ids: Sequence[str],
-        named: Named,
-        exact: Exact,
-        top: int,
-        margin: float,
-        *,
-        lowest: bool,
-    ) -> None:
-        super().__init__(lines, line_ids, named)
-        self.exact = exact
-        self.top = top
+    def __init__(self, answers: Answers, candidates: Candidates, *, lowest: bool) -> None:
+        super().__init__(answers)
+        self.candidates = candidates
+        self.top = candidates.top
         self.sign = -1.0 if lowest else 1.0
-        self.candidates = Candidates(len(lines), top, margin)
-        # The largest error met among the kept, which are checked in the end.
-        self.largest_error = 0.0
-
-    @property
-    def overflowed(self) -> bool:
-        """Whether more pairs tied than could be kept."""
-        return self.candidates.overflowed
 
     def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
         """Keep what may be among the best."""
-        first, second = block.first_A[block.i_N], block.second_E[block.j_N]
-        self.candidates.offer(line, np.float32(self.sign) * response_N, first, second)
+        scores = np.float32(self.sign) * response_N
+        self.candidates.offer(line, scores, block.first_N, block.second_N)
+
+    def end_block(self, block: Block) -> None:
+        """Do nothing: what is kept does not depend on blocks."""
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Give the pairs kept so far."""
@@ -113,6 +117,8 @@ class TopSink(Sink):
     def _check(self, exact: FloatArray, scores: npt.NDArray[np.float32]) -> None:
         errors = np.abs(exact - self.sign * scores)
         self.largest_error = max(self.largest_error, float(errors.max(initial=0.0)))
+        allowed = self.candidates.margin / 2
+        self.proven = self.largest_error <= allowed and not self.candidates.overflowed
 
     def _best(self, value_C: FloatArray, kept: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Rank: the best value first, equal ones by their drugs."""
@@ -123,9 +129,9 @@ class TopSink(Sink):
     def finish(self, out: Path) -> int:
         """Answer the kept pairs exactly, and write the best of each line with both ranks."""
         parts = []
-        for place, cell in enumerate(self.lines):
+        for place, cell in enumerate(self.answers.lines):
             kept = self.candidates.kept(place)
-            value_C = self.exact(np.full(len(kept), cell), kept["first"], kept["second"])
+            value_C = self.answers.exact(np.full(len(kept), cell), kept["first"], kept["second"])
             self._check(value_C, kept["score"])
             best = self._best(value_C, kept)
             chosen = np.empty(len(best), dtype=_ROW)
@@ -140,12 +146,12 @@ class TopSink(Sink):
         )
         overall = np.zeros(len(rows), dtype=np.int64)
         overall[order[: self.top]] = np.arange(1, min(self.top, len(rows)) + 1)
-        lines = pa.array(self.line_ids, pa.string())
+        lines = pa.array(self.answers.line_ids, pa.string())
         columns = {
             "rank": pa.array(rows["rank"]),
             "rank_overall": pa.array(overall, mask=overall == 0),
             "cell_id": lines.take(pa.array(rows["line"])),
-            **self.named(rows["first"], rows["second"]),
+            **self.answers.named(rows["first"], rows["second"]),
             "prediction": pa.array(rows["value"]),
         }
         with TableWriter(out) as writer:
@@ -153,41 +159,26 @@ class TopSink(Sink):
         return len(rows)
 
 
-_ROW = np.dtype(
-    [("line", "<i8"), ("rank", "<i8"), ("value", "<f8"), ("first", "<i8"), ("second", "<i8")]
-)
-
-
 class ContrastSink(TopSink):
     """The n pairs that differ most between two sets of lines: mean(high) - mean(low).
 
     Args:
-        lines: All lines of both sets.
-        line_ids: As in `Sink`.
-        named: As in `Sink`.
-        exact: Answers in full precision.
-        top: n.
-        margin: Twice the error that a score may have.
-        high: Places in `lines` of the first set.
+        answers: As in `Sink`; its lines are those of both sets.
+        candidates: Keeps what may be among the best, in one group.
+        high: Places in the lines of the first set, distinct.
         low: Those of the second set.
     """
 
     def __init__(
         self,
-        lines: Sequence[int],
-        line_ids: Sequence[str],
-        named: Named,
-        exact: Exact,
-        top: int,
-        margin: float,
+        answers: Answers,
+        candidates: Candidates,
         *,
         high: Sequence[int],
         low: Sequence[int],
     ) -> None:
-        # Each of the two means may err as much as a score.
-        super().__init__(lines, line_ids, named, exact, top, 2 * margin, lowest=False)
-        self.candidates = Candidates(1, top, 2 * margin)
-        self.share = np.zeros(len(lines))
+        super().__init__(answers, candidates, lowest=False)
+        self.share = np.zeros(len(answers.lines))
         self.share[list(high)] += 1 / len(high)
         self.share[list(low)] -= 1 / len(low)
         self._sum_N: FloatArray | None = None
@@ -197,7 +188,7 @@ class ContrastSink(TopSink):
         part = self.share[line] * response_N.astype(np.float64)
         self._sum_N = part if self._sum_N is None else self._sum_N + part
 
-    def end_block(self, number: int, block: Block) -> None:
+    def end_block(self, block: Block) -> None:
         """Keep what may be among the best contrasts."""
         assert self._sum_N is not None
         super().take(0, block, self._sum_N.astype(np.float32))
@@ -207,8 +198,8 @@ class ContrastSink(TopSink):
         """Answer the kept pairs exactly in all lines, and write the best contrasts."""
         kept = self.candidates.kept(0)
         by_line = [
-            self.exact(np.full(len(kept), cell), kept["first"], kept["second"])
-            for cell in self.lines
+            self.answers.exact(np.full(len(kept), cell), kept["first"], kept["second"])
+            for cell in self.answers.lines
         ]
         value_C = sum((s * x for s, x in zip(self.share, by_line, strict=True)), np.zeros(()))
         self._check(value_C, kept["score"])
@@ -219,7 +210,7 @@ class ContrastSink(TopSink):
         }
         columns = {
             "rank": pa.array(np.arange(1, len(best) + 1)),
-            **self.named(kept["first"][best], kept["second"][best]),
+            **self.answers.named(kept["first"][best], kept["second"][best]),
             "contrast": pa.array(value_C[best]),
             **{name: pa.array(mean[best]) for name, mean in means.items()},
         }
@@ -232,45 +223,38 @@ class TableSink(Sink):
     """Every score, as Parquet files ``cell_id=LINE/part-BLOCK.parquet``.
 
     Args:
-        lines: As in `Sink`.
-        line_ids: As in `Sink`.
-        named: As in `Sink`.
+        answers: As in `Sink`.
         folder: Where they are gathered until the screen is whole.
     """
 
-    def __init__(
-        self, lines: Sequence[int], line_ids: Sequence[str], named: Named, folder: Path
-    ) -> None:
-        super().__init__(lines, line_ids, named)
+    def __init__(self, answers: Answers, folder: Path) -> None:
+        super().__init__(answers)
         self.folder = folder
-        self.number = 0
         self._names: dict[str, Any] = {}
 
     def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
         """Write one file."""
         if not self._names:
-            self._names = self.named(block.first_A[block.i_N], block.second_E[block.j_N])
+            self._names = self.answers.named(block.first_N, block.second_N)
         # Slashes and spaces of names are written as Arrow's readers expect them.
-        file = self.folder / f"cell_id={quote(self.line_ids[line], safe='')}"
+        file = self.folder / f"cell_id={quote(self.answers.line_ids[line], safe='')}"
         file.mkdir(parents=True, exist_ok=True)
-        file /= f"part-{self.number:06d}.parquet"
+        file /= f"part-{block.number:06d}.parquet"
         aside = file.with_name(f".{file.name}.partial")
         columns = {**self._names, "prediction": pa.array(response_N)}
         pq.write_table(pa.table(columns), aside, compression="zstd")
         os.replace(aside, file)
 
-    def end_block(self, number: int, block: Block) -> None:
-        """Turn to the files of the next block."""
-        self.number = number + 1
+    def end_block(self, block: Block) -> None:
+        """Forget the names of the block's pairs."""
         self._names = {}
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Give the number of the next block's files."""
-        return {"number": np.array(self.number)}
+        """Give nothing: the files stand in the folder."""
+        return {}
 
     def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        """Go on with the files of a block."""
-        self.number = int(state["number"])
+        """Do nothing: a block that was not saved is written again over its files."""
 
     def finish(self, out: Path) -> int:
         """Give the folder its name."""

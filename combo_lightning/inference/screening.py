@@ -25,6 +25,7 @@ from torch import Tensor
 
 from combo_lightning.data.orders import permutations
 from combo_lightning.errors import InputError
+from combo_lightning.inference.candidates import Candidates
 from combo_lightning.inference.library import DrugStore, Read
 from combo_lightning.inference.meter import Meter
 from combo_lightning.inference.pair_space import Block, PairSpace
@@ -32,6 +33,7 @@ from combo_lightning.inference.predictor import Predictor
 from combo_lightning.inference.respond import respond_rows
 from combo_lightning.inference.screen_request import ScreenRequest, as_file, split_names
 from combo_lightning.inference.screen_sinks import (
+    Answers,
     ContrastSink,
     FloatArray,
     Sink,
@@ -45,8 +47,9 @@ logger = logging.getLogger(__name__)
 
 # Pairs answered in both precisions before the screen, to learn how far the first pass errs.
 SAMPLE_LINES, SAMPLE_PAIRS = 8, 1024
-# The screen meets worse than the sample does: room for twice its largest error.
-ROOM = 2.0
+# The screen meets worse than the sample does, above all among the best: room for three times its
+# largest error. More room means more pairs answered again, never a less certain list.
+ROOM = 3.0
 SECONDS_BETWEEN_SAVES = 10.0
 
 
@@ -123,8 +126,10 @@ class Screen:
             chosen = list(range(chosen[-1] + 1, len(cells.ids)))
         elif request.cells is not None:
             chosen = [cells.index(name, "--cells") for name in split_names(request.cells)]
-        self.high = [cells.index(name, "--high") for name in split_names(request.high)]
-        self.low = [cells.index(name, "--low") for name in split_names(request.low)]
+        self.high, self.low = (
+            list(dict.fromkeys(cells.index(name, option) for name in split_names(words)))
+            for option, words in (("--high", request.high), ("--low", request.low))
+        )
         if self.high:
             both = set(self.high) & set(self.low)
             if both:
@@ -210,7 +215,7 @@ class Screen:
             with np.load(state_file, allow_pickle=False) as saved:
                 state = dict(saved)
         sample_error = float(state["sample_error"]) if state else self._measure_error()
-        sink = self._sink(2 * ROOM * sample_error)
+        sink = self._sink(ROOM * sample_error)
         if state:
             sink.restore(state)
         begun = int(state.get("blocks", 0))
@@ -218,33 +223,31 @@ class Screen:
         saved_at = start = time.monotonic()
         before = done
         with Meter(len(self.space) * len(self.lines), done) as meter, torch.inference_mode():
-            for number, block in islice(enumerate(self.space.blocks()), begun, None):
+            for block in islice(self.space.blocks(), begun, None):
                 self._answer(block, sink)
-                sink.end_block(number, block)
+                sink.end_block(block)
                 done += len(block.i_N) * len(self.lines)
                 meter.reach(done)
                 if time.monotonic() - saved_at > SECONDS_BETWEEN_SAVES:
-                    self._save(state_file, number + 1, done, sample_error, sink)
+                    self._save(state_file, block.number + 1, done, sample_error, sink)
                     saved_at = time.monotonic()
         rate = (done - before) / (time.monotonic() - start)
         if done > before:
-            self._save(state_file, number + 1, done, sample_error, sink)
+            self._save(state_file, block.number + 1, done, sample_error, sink)
         rows = sink.finish(self.request.out)
         skipped = [row for row in self.store.rows if row.drug < 0]
         self._write_skipped(skipped)
         shutil.rmtree(self.work)
-        kept_error, proven = 0.0, True
-        if isinstance(sink, TopSink):
-            kept_error = sink.largest_error
-            proven = kept_error <= sink.candidates.margin / 2 and not sink.overflowed
-        return ScreenReport(rows, done, rate, skipped, sample_error, kept_error, proven)
+        return ScreenReport(
+            rows, done, rate, skipped, sample_error, sink.largest_error, sink.proven
+        )
 
     def _answer(self, block: Block, sink: Sink) -> None:
         for place in range(len(self.lines)):
             response_N = self._responses(block, self.lines[place])
             if not np.isfinite(response_N).all():
                 n = int(np.flatnonzero(~np.isfinite(response_N))[0])
-                drug = self.drug_ids[block.first_A[block.i_N[n]]]
+                drug = self.drug_ids[block.first_N[n]]
                 line = self.predictor.cells.ids[self.lines[place]]
                 raise InputError(
                     f"{self.request.ckpt_path}: the answer for '{drug}' in '{line}' is not a "
@@ -275,7 +278,7 @@ class Screen:
         """Weigh the places of both drugs as `respond` weighs the orders of the slots."""
         if len(self.scorer.placements) == 1:
             return None
-        drug_NK = self._slots(block.first_A[block.i_N], block.second_E[block.j_N])
+        drug_NK = self._slots(block.first_N, block.second_N)
         by_order = self.catalog.orders.weights(drug_NK)
         placements = self.scorer.placements
         weight_NP = np.zeros((len(drug_NK), len(placements)), dtype=np.float32)
@@ -309,40 +312,33 @@ class Screen:
     def _measure_error(self) -> float:
         """Answer random pairs in both precisions; give the largest difference."""
         draw = np.random.default_rng(0)
-        block = next(self.space.blocks())
-        others = self.space.drugs if len(self.space.drugs) > 1 else block.second_E
-        second = draw.choice(others, min(len(others), SAMPLE_PAIRS), replace=False)
-        i_N = draw.integers(len(block.first_A), size=SAMPLE_PAIRS)
-        j_N = draw.integers(len(second), size=SAMPLE_PAIRS)
-        sample = Block(block.first_A, second, i_N, j_N)
+        sample = self.space.sample(SAMPLE_PAIRS, draw)
         worst = 0.0
         with torch.inference_mode():
             for cell in draw.choice(self.lines, min(len(self.lines), SAMPLE_LINES), replace=False):
                 found = self._responses(sample, int(cell))
-                exact = self._exact(np.full(SAMPLE_PAIRS, cell), sample.first_A[i_N], second[j_N])
+                cells = np.full(SAMPLE_PAIRS, cell)
+                exact = self._exact(cells, sample.first_N, sample.second_N)
                 worst = max(worst, float(np.abs(found - exact).max()))
         # Sums of fp32 in another order differ by this much even where no sample shows it.
         return max(worst, 1e-5 * self.catalog.response_scale.scale)
 
-    def _sink(self, margin: float) -> Sink:
-        request = self.request
-        ids = [self.predictor.cells.ids[line] for line in self.lines]
-        if request.top is None:
-            return TableSink(self.lines, ids, self._named, self.work / "scores")
-        if self.high:
-            high = [self.lines.index(line) for line in self.high]
-            low = [self.lines.index(line) for line in self.low]
-            return ContrastSink(
-                self.lines, ids, self._named, self._exact, request.top, margin, high=high, low=low
-            )
-        return TopSink(
-            self.lines,
-            ids,
-            self._named,
-            self._exact,
-            request.top,
-            margin,
-            lowest=request.lowest,
+    def _sink(self, error: float) -> Sink:
+        """Choose what becomes of the scores, each of which may err by `error`."""
+        top, lines = self.request.top, self.lines
+        ids = [self.predictor.cells.ids[line] for line in lines]
+        answers = Answers(lines, ids, self._exact, self._named)
+        if top is None:
+            return TableSink(answers, self.work / "scores")
+        if not self.high:
+            candidates = Candidates(len(lines), top, margin=2 * error)
+            return TopSink(answers, candidates, lowest=self.request.lowest)
+        # Each of the two means may err as much as a score.
+        return ContrastSink(
+            answers,
+            Candidates(1, top, margin=4 * error),
+            high=[lines.index(line) for line in self.high],
+            low=[lines.index(line) for line in self.low],
         )
 
     def _named(self, first_N: npt.NDArray[Any], second_N: npt.NDArray[Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ x ~ s (q - z), q in 0..255. Products and sums are exact integers; the result is 
 Shapes: B rows, I inputs, O outputs.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -31,12 +33,14 @@ class Int8Linear:
         self._rounded_BI = torch.empty(rows, weight_OI.shape[1], dtype=torch.uint8)
 
     def __call__(self, x_BI: Tensor) -> Tensor:
-        """Answer ``[B, O]`` fp32 from ``[B, I]`` fp32."""
+        """Answer ``[B, O]`` fp32 from ``[B, I]`` fp32; NaN where an input is no finite number."""
         scaled, rounded = self._scaled_BI[: len(x_BI)], self._rounded_BI[: len(x_BI)]
         least, most = (float(x) for x in torch.aminmax(x_BI))
         # 0 must be a whole number of steps, and inside: it is what ReLU gives most often.
         least, most = min(least, 0.0), max(most, 0.0)
         step = (most - least) / 255 or 1.0
+        if not math.isfinite(step):
+            return x_BI.new_full((len(x_BI), len(self._bias_O)), math.nan)
         zero = round(-least / step)
         torch.add(zero + 0.5, x_BI, alpha=1 / step, out=scaled)
         rounded.copy_(scaled.clamp_(0, 255))

@@ -108,14 +108,15 @@ class PairScorer:
             first_A: Rows of `encoded` of the drugs in the first place, int64.
             second_E: Those of the second place; the last row of `encoded` is the empty slot.
         """
-        tables = self.encoded.drug_KEX
-        # A network of one slot has nothing to add in a second one.
-        self._blocks = tuple(  # type: ignore[assignment]
-            {p[side]: tables[min(p[side], len(tables) - 1)][rows] for p in self.placements}
-            for side, rows in enumerate((first_A, second_E))
-        )
+        self._blocks = (self._rows(0, first_A), self._rows(1, second_E))
         self._ids = (self.encoded.drug_id_E[first_A], self.encoded.drug_id_E[second_E])
         self._constant.clear()
+
+    def _rows(self, side: int, rows: Tensor) -> dict[int, Tensor]:
+        tables = self.encoded.drug_KEX
+        # A network of one slot has nothing to add in a second one.
+        last = len(tables) - 1
+        return {p[side]: tables[min(p[side], last)][rows] for p in self.placements}
 
     def load_line(self, cell: int) -> None:
         """Compute what depends on one drug of the block in one line (a row of `encoded`)."""

@@ -145,6 +145,9 @@ def screen_line(run_folder: Path, folder: Path, bf16_rate: float, *, few: bool) 
         folder: Where to write.
         bf16_rate: GEMM rate of this machine in FLOP/s.
         few: Whether to screen ten lines only.
+
+    Raises:
+        SystemExit: If the command does not tell its rate.
     """
     out = folder / "top.parquet"
     lines = ",".join(f"SIM-{i}" for i in range(1, 11))
@@ -152,7 +155,10 @@ def screen_line(run_folder: Path, folder: Path, bf16_rate: float, *, few: bool) 
         *("screen", "--ckpt_path", str(run_folder / "checkpoints" / "best.ckpt")),
         *("--top", "1000", "--out", str(out), *(("--cells", lines) if few else ())),
     )
-    scores, rate = re.search(r"best of ([\d,]+) scores \(([\d,]+) a second", ran.output).groups()  # type: ignore[union-attr]
+    found = re.search(r"best of ([\d,]+) scores \(([\d,]+) a second", ran.output)
+    if found is None:
+        raise SystemExit(f"screen did not tell its rate:\n{ran.output}")
+    scores, rate = found.groups()
     per_second = float(rate.replace(",", ""))
     return {
         "line": f"screen, {scores} scores",

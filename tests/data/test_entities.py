@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,13 @@ def test_a_table_of_many_pieces_is_read_as_it_was_written(tmp_path: Path) -> Non
         np.testing.assert_array_equal(stored.values_EF, block.values_EF)
         assert [len(part) for part in stored.chunks()] == [CHUNK, CHUNK, 70]
         assert (stored.unit, stored.recipe, len(stored)) == ("u", {"kind": 1}, count)
+    # A table in one row group, as earlier versions wrote it.
+    pq.write_table(pq.read_table(tmp_path / "drugs.parquet"), tmp_path / "old.parquet")
+    assert pq.ParquetFile(tmp_path / "old.parquet").num_row_groups == 1
+    old = read_entities(tmp_path / "old.parquet", "drug")
+    for block in blocks:
+        np.testing.assert_array_equal(old.blocks[block.name].values_EF, block.values_EF)
+        assert max(len(part) for part in old.blocks[block.name].chunks()) <= CHUNK
 
 
 def test_infinite_features_are_refused_by_name() -> None:

@@ -1,5 +1,6 @@
 """Large features stand beside a checkpoint, whole or not at all."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
@@ -9,7 +10,8 @@ import torch
 
 from combo_lightning.checkpoint import load_checkpoint
 from combo_lightning.data import catalog
-from combo_lightning.data.feature_file import map_features, write_features
+from combo_lightning.data.blocks import FloatArray
+from combo_lightning.data.feature_file import FeatureFile, map_features, write_features
 from combo_lightning.errors import InputError
 from combo_lightning.inference.predictor import Predictor
 from tests.inference.models import make_checkpoint
@@ -38,13 +40,19 @@ def test_a_missing_or_changed_file_is_told(tmp_path: Path) -> None:
         map_features(tmp_path, file)
 
 
+@pytest.mark.parametrize("name", ["../secret.npy", "/etc/secret.npy", "a/b.npy"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="is no plain file name"):
+        map_features(tmp_path, FeatureFile(name, "0" * 64))
+
+
 def test_nothing_is_left_where_writing_fails(tmp_path: Path) -> None:
-    def breaks() -> object:
+    def breaks() -> Iterator[FloatArray]:
         yield VALUES[:5]
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        write_features(tmp_path, "drug_features", (7, 4), breaks())  # type: ignore[arg-type]
+        write_features(tmp_path, "drug_features", (7, 4), breaks())
     assert not list(tmp_path.iterdir())
 
 
