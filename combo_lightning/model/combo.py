@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from combo_lightning.model.config import NetworkConfig
 from combo_lightning.model.encoder import Encoder, EntityTable
 from combo_lightning.model.join import Join
-from combo_lightning.model.layers import SeededDropout, build_activation
+from combo_lightning.model.layers import ActivationDropout, build_activation
 
 # Entities encoded at once where no gradient is needed: 33 MB of activations at width 1000.
 ENTITIES_AT_ONCE = 8192
@@ -84,8 +84,7 @@ class ComboModel(nn.Module):
             config, sizes.num_slots, sizes.num_cells, sizes.num_drugs, has_dose=sizes.has_dose
         )
         head = config.head
-        self.activation = build_activation(head.activation)
-        self.dropout = SeededDropout(head.dropout)
+        self.activate = ActivationDropout(build_activation(head.activation), head.dropout)
         self.head = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise([*head.widths, 1]))
 
     def forward(
@@ -235,9 +234,9 @@ class ComboModel(nn.Module):
         return self._head(z, straight)
 
     def _head(self, z_BH: Tensor, straight_B: Tensor | None) -> Tensor:
-        h = self.dropout(self.activation(z_BH))
+        h = self.activate(z_BH)
         for layer in self.head[:-1]:
-            h = self.dropout(self.activation(layer(h)))
+            h = self.activate(layer(h))
         # The response itself is never rounded to bf16: its 8 bits would tie a ranking's rows.
         with torch.autocast(h.device.type, enabled=False):
             response_B: Tensor = self.head[-1](h.to(self.head[-1].weight.dtype)).squeeze(1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from combo_lightning.model.config import EncoderConfig
-from combo_lightning.model.layers import SeededDropout, build_activation
+from combo_lightning.model.layers import ActivationDropout, build_activation
 
 
 class EntityTable(NamedTuple):
@@ -52,8 +52,7 @@ class Encoder(nn.Module):
             nn.LayerNorm(width) if i in normed else nn.Identity()
             for i, width in enumerate(config.widths)
         )
-        self.activation = build_activation(config.activation)
-        self.dropout = SeededDropout(config.dropout)
+        self.activate = ActivationDropout(build_activation(config.activation), config.dropout)
         self.id_embedding: nn.Embedding | None = None
         self.id_projection: nn.Linear | None = None
         if config.id_embedding:
@@ -69,13 +68,12 @@ class Encoder(nn.Module):
         Returns:
             Embeddings, ``[E, W]``. While training, one dropout mask an entity.
         """
-        h = self.dropout(self._first(table))
-        return self._rest(h, table.id_E)
+        return self._rest(self._first(table), table.id_E)
 
     def encode_rows(self, table: EntityTable, index_R: Tensor) -> Tensor:
         """Encode one entity a row, with a dropout mask of its own for each row.
 
-        What stands before the first dropout runs once an entity; the rest runs once a row.
+        The first layer runs once an entity; the rest runs once a row.
 
         Args:
             table: The entities.
@@ -84,8 +82,7 @@ class Encoder(nn.Module):
         Returns:
             Embeddings, ``[R, W]``.
         """
-        h = self.dropout(self._first(table).index_select(0, index_R))
-        return self._rest(h, table.id_E[index_R])
+        return self._rest(self._first(table).index_select(0, index_R), table.id_E[index_R])
 
     def forget(self, seen: Tensor) -> None:
         """Zero the identity embeddings of entities that training never sees.
@@ -100,19 +97,20 @@ class Encoder(nn.Module):
                 self.id_embedding.weight[~seen] = 0
 
     def _first(self, table: EntityTable) -> Tensor:
-        """Run the first layer up to its activation, which the dropout follows."""
+        """Run the first layer up to its activation."""
         z = self.layers[0](table.features_EF)
         if len(self.layers) == 1:
             z = self._add_identity(z, table.id_E)
-        h: Tensor = self.activation(self.norms[0](z))
-        return h
+        normed: Tensor = self.norms[0](z)
+        return normed
 
-    def _rest(self, h: Tensor, id_R: Tensor) -> Tensor:
+    def _rest(self, z: Tensor, id_R: Tensor) -> Tensor:
+        h: Tensor = self.activate(z)
         for i in range(1, len(self.layers)):
             z = self.layers[i](h)
             if i == len(self.layers) - 1:
                 z = self._add_identity(z, id_R)
-            h = self.dropout(self.activation(self.norms[i](z)))
+            h = self.activate(self.norms[i](z))
         return h
 
     def _add_identity(self, z: Tensor, id_R: Tensor) -> Tensor:

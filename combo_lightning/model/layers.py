@@ -58,30 +58,33 @@ class MaskGenerator:
         return words[:count].view(*shape)
 
 
-class SeededDropout(nn.Module):
-    """Dropout whose masks come from a generator that is set anew for every step.
+class ActivationDropout(nn.Module):
+    """An activation, then dropout whose masks come from a generator set anew for every step.
 
     A mask depends on (seed, step, rank) and on the order of draws within the step, and on nothing
     before, so that a run resumes without any saved random state. The probability is rounded to
     1/65536, and units are scaled by what is truly kept.
 
     Args:
+        activation: The activation; `nn.Identity` for dropout alone.
         probability: Probability that a unit is dropped, in [0, 1).
 
     Source:
         Srivastava et al. 2014 (inverted scaling, as in torch).
     """
 
-    def __init__(self, probability: float) -> None:
+    def __init__(self, activation: nn.Module, probability: float) -> None:
         super().__init__()
+        self.activation = activation
         self.probability = probability
         self.generator: MaskGenerator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop units of `x` while training; the identity otherwise."""
+        """Activate, and drop units while training."""
         dropped = min(round(self.probability * _LEVELS), _LEVELS - 1)
         if not self.training or not dropped:
-            return x
+            activated: Tensor = self.activation(x)
+            return activated
         if self.generator is None:
             # Drawn, so that no two layers share their masks.
             self.generator = MaskGenerator(x.device)
@@ -90,7 +93,10 @@ class SeededDropout(nn.Module):
         keep = torch.empty_like(x, requires_grad=False)
         torch.ge(bits, dropped - _LEVELS // 2, out=keep)
         scale = _LEVELS / (_LEVELS - dropped)
-        scaled: Tensor = _Scaled.apply(x, keep, scale)  # type: ignore[no-untyped-call]
+        if isinstance(self.activation, nn.ReLU):
+            scaled: Tensor = _ScaledReLU.apply(x, keep, scale)  # type: ignore[no-untyped-call]
+        else:
+            scaled = _Scaled.apply(self.activation(x), keep, scale)  # type: ignore[no-untyped-call]
         return scaled
 
     def extra_repr(self) -> str:
@@ -115,8 +121,30 @@ class _Scaled(torch.autograd.Function):
         return dropped, None, None
 
 
+class _ScaledReLU(torch.autograd.Function):
+    """relu(x) * keep * scale, rounded once, with the result alone kept for the gradient.
+
+    The result is above 0 just where x is and the unit is kept; the next layer holds it anyway.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, keep: Tensor, scale: float) -> Tensor:
+        h = x.relu()
+        torch.addcmul(x.new_zeros(()), h, keep, value=scale, out=h)
+        ctx.save_for_backward(h)
+        ctx.scale = scale
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        (h,) = ctx.saved_tensors
+        passed = torch.ops.aten.threshold_backward(gradient, h, 0)
+        return passed.mul_(ctx.scale), None, None
+
+
 def set_dropout_generator(network: nn.Module, generator: MaskGenerator | None) -> None:
-    """Let every `SeededDropout` of a network draw from one generator.
+    """Let every `ActivationDropout` of a network draw from one generator.
 
     Args:
         network: The network.
@@ -124,5 +152,5 @@ def set_dropout_generator(network: nn.Module, generator: MaskGenerator | None) -
             global one.
     """
     for module in network.modules():
-        if isinstance(module, SeededDropout):
+        if isinstance(module, ActivationDropout):
             module.generator = generator

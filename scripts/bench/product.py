@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,25 +33,53 @@ def run(*words: str) -> Ran:
         SystemExit: If the command fails, with what it said.
     """
     command = [sys.executable, "-m", "combo_lightning", *words]
-    peak = anonymous = 0.0
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         start = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-        # The child's own high-water mark: getrusage would count this process, which forked it.
-        status = Path(f"/proc/{process.pid}/status")
-        while process.poll() is None:
-            text = status.read_text(encoding="utf-8")
-            found = re.search(r"VmHWM:\s*(\d+)", text)
-            peak = float(found.group(1)) / 1024 if found else peak
-            found = re.search(r"RssAnon:\s*(\d+)", text)
-            anonymous = max(anonymous, float(found.group(1)) / 1024 if found else 0.0)
-            time.sleep(0.01)
+        watch = _MemoryWatch(process.pid)
+        process.wait()
         seconds = time.perf_counter() - start
+        watch.stop()
         log.seek(0)
         output = log.read()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{output}")
-    return Ran(seconds, peak, anonymous, output)
+    return Ran(seconds, watch.peak_mb, watch.peak_anonymous_mb, output)
+
+
+class _MemoryWatch(threading.Thread):
+    """Looks at a process's memory ten times a second: oftener would take its cores from it.
+
+    Args:
+        pid: The process. Its own high-water mark is read, as getrusage would count this process
+            too, which forked it.
+    """
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.peak_mb = self.peak_anonymous_mb = 0.0
+        self._status = Path(f"/proc/{pid}/status")
+        self._ended = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        """Look until the process has ended."""
+        while not self._ended.wait(0.1):
+            try:
+                text = self._status.read_text(encoding="utf-8")
+            except OSError:
+                return  # it has just ended
+            for name, value in re.findall(r"(VmHWM|RssAnon):\s*(\d+)", text):
+                mb = float(value) / 1024
+                if name == "VmHWM":
+                    self.peak_mb = mb
+                else:
+                    self.peak_anonymous_mb = max(self.peak_anonymous_mb, mb)
+
+    def stop(self) -> None:
+        """End."""
+        self._ended.set()
+        self.join()
 
 
 def fit(data: Path, folder: Path, *options: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from combo_lightning.model import (
     ComboModel,
@@ -14,8 +14,8 @@ from combo_lightning.model import (
     NetworkConfig,
 )
 from combo_lightning.model.layers import (
+    ActivationDropout,
     MaskGenerator,
-    SeededDropout,
     set_dropout_generator,
 )
 from tests.model.dense import Screen, draw_screen, predict_dense
@@ -117,7 +117,7 @@ def test_per_sample_with_the_dense_networks_masks_equals_it(entities: int, join:
 def test_per_entity_masks_are_constant_within_a_batch_and_fresh_between_batches() -> None:
     screen = draw_screen(rows=80, cells=3, drugs=2)
     model = build_model(screen, dropout=0.5, dropout_mode="per_entity").train()
-    model.dropout.probability = 0.0  # the head's masks are drawn by row in both modes
+    model.activate.probability = 0.0  # the head's masks are drawn by row in both modes
     draw = MaskGenerator(torch.device("cpu"))
     set_dropout_generator(model, draw)
     first, second = predict(model, screen), predict(model, screen)
@@ -132,7 +132,7 @@ def test_per_entity_masks_are_constant_within_a_batch_and_fresh_between_batches(
 def test_per_sample_masks_differ_between_equal_rows() -> None:
     screen = draw_screen(rows=40, cells=1, drugs=1)
     model = build_model(screen, dropout=0.5, dropout_mode="per_sample").train()
-    model.dropout.probability = 0.0
+    model.activate.probability = 0.0
     assert predict(model, screen).std() > 1e-3
 
 
@@ -196,8 +196,8 @@ def test_product_terms_follow_their_formula() -> None:
         z = join.bias + own_c + own_a + own_b
         z = z + join.drug_drug(p_a * p_b) + join.cell_drug(m_c * (m_a + m_b))
         z = z + join.table_product[0](u_a * v_b) + join.table_product[1](u_b * v_a)
-        h = model.head[0](model.activation(z))
-        y = model.head[1](model.activation(h))
+        h = model.head[0](model.activate(z))
+        y = model.head[1](model.activate(h))
         expected.append(y.squeeze() + u_a @ s_b + u_b @ s_a)
     assert_equal(predict(model, screen), torch.stack(expected))
 
@@ -267,7 +267,7 @@ def test_configuration_survives_its_plain_form() -> None:
 
 
 def test_dropout_keeps_the_mean_and_its_share() -> None:
-    dropout = SeededDropout(0.25).train()
+    dropout = ActivationDropout(nn.Identity(), 0.25).train()
     dropout.generator = MaskGenerator(torch.device("cpu"))
     x = dropout(torch.ones(40_000))
     # Standard error of the share: sqrt(.25 * .75 / 40,000) = 0.002.
@@ -278,16 +278,16 @@ def test_dropout_keeps_the_mean_and_its_share() -> None:
 
 def test_layers_without_a_shared_generator_have_masks_of_their_own() -> None:
     torch.manual_seed(3)
-    first, second = SeededDropout(0.5).train(), SeededDropout(0.5).train()
+    first, second = (ActivationDropout(nn.Identity(), 0.5).train() for _ in range(2))
     x = torch.ones(1000)
     masks = first(x), second(x)
     assert not torch.equal(*masks)
     torch.manual_seed(3)
-    assert torch.equal(SeededDropout(0.5).train()(x), masks[0])
+    assert torch.equal(ActivationDropout(nn.Identity(), 0.5).train()(x), masks[0])
 
 
 def test_dropout_in_bf16_rounds_the_product_and_not_the_scale() -> None:
-    dropout = SeededDropout(0.05).train()
+    dropout = ActivationDropout(nn.Identity(), 0.05).train()
     dropout.generator = MaskGenerator(torch.device("cpu"))
     x = torch.rand(1000).add(0.5).bfloat16().requires_grad_()
     kept = dropout(x)
@@ -335,3 +335,28 @@ def test_bf16_is_as_near_to_fp64_as_the_dense_network_in_bf16() -> None:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             errors.append((compute(model, single).double() - exact).square().mean().sqrt())
     assert 0 < errors[0] <= 2 * errors[1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_relu_and_dropout_in_one_are_bitwise_relu_then_dropout(dtype: torch.dtype) -> None:
+    torch.manual_seed(5)
+    x = torch.randn(300, 40).to(dtype)
+    x[0, :3] = torch.tensor([0.0, -0.0, float("nan")], dtype=dtype)
+    upstream = torch.randn(300, 40).to(dtype)
+    found = []
+    for first, layer in (
+        (nn.Identity(), ActivationDropout(nn.ReLU(), 0.3)),
+        (nn.ReLU(), ActivationDropout(nn.Identity(), 0.3)),
+    ):
+        layer.generator = MaskGenerator(torch.device("cpu"))
+        layer.generator.seed([1, 2])
+        leaf = x.clone().requires_grad_()
+        y = layer(first(leaf))
+        y.backward(upstream)
+        assert leaf.grad is not None
+        found.append((y.detach(), leaf.grad))
+    (y, gradient), (y_apart, gradient_apart) = found
+    torch.testing.assert_close(y, y_apart, rtol=0, atol=0, equal_nan=True)
+    # Where x is NaN the gradient is lost either way: the loss is NaN.
+    known = ~x.isnan()
+    assert torch.equal(gradient[known], gradient_apart[known])
