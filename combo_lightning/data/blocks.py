@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from combo_lightning.data.columns import column_numbers, valid_rows
 from combo_lightning.errors import InputError
 
 FloatArray = npt.NDArray[np.float32]
@@ -123,7 +124,8 @@ def dense(column: Any) -> FloatArray:
     # `fill_null` does not reach into fixed-size lists: take the flat values and lay NaN over the
     # rows that are null as a whole.
     flat = column.values.slice(column.offset * width, len(column) * width)
-    values = np.array(flat.to_numpy(zero_copy_only=False), dtype=np.float32)
+    values = np.array(column_numbers(flat, np.nan), dtype=np.float32)
     values_EF = values.reshape(len(column), width)
-    values_EF[column.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    if column.null_count:
+        values_EF[~valid_rows(column)] = np.nan
     return values_EF

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from combo_lightning.data.columns import column_numbers, name_codes
 from combo_lightning.data.entities import Entities, read_entities
 from combo_lightning.data.schema import (
     RESPONSE_KINDS,
@@ -188,9 +189,9 @@ def _read_responses(
             drug_NK[rows, slot] = _codes(batch.column(name), drug_index, file)
         if dose_NK is not None:
             for slot, name in enumerate(dose_columns(num_slots)):
-                dose_NK[rows, slot] = batch.column(name).to_numpy(zero_copy_only=False)
-        response_N[rows] = batch.column("response").to_numpy()
-        weight_N[rows] = batch.column("weight").to_numpy()
+                dose_NK[rows, slot] = column_numbers(batch.column(name), np.nan)
+        response_N[rows] = column_numbers(batch.column("response"), np.nan)
+        weight_N[rows] = column_numbers(batch.column("weight"), np.nan)
         column = batch.column("study")
         for study in pc.unique(column.cast(pa.string())).to_pylist():
             studies.setdefault(study, len(studies))
@@ -225,9 +226,9 @@ def _codes(column: Any, index: Mapping[Any, int], file: Path) -> IndexArray:
     """
     names = column.dictionary.to_pylist()
     unknown = [name for name in names if name not in index]
+    # A code of -1, null, takes the last one.
     lookup = np.array([index.get(name, -2) for name in names] + [index.get(None, -2)])
-    codes = column.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
-    result: IndexArray = lookup[codes]
+    result: IndexArray = lookup[name_codes(column)]
     if (result == -2).any():
         raise InputError(
             f"{file} names '{unknown[0] if unknown else None}', which no entity table holds"

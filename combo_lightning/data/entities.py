@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,7 +26,7 @@ class Entities:
     Args:
         kind: ``"cell"`` or ``"drug"``.
         ids: E distinct identifiers, such as ``MCF7`` or the NSC number ``740``.
-        annotations: Plain columns, one row an entity, index 0..E-1. Cells: ``name``, ``tissue``;
+        annotations: Plain columns by name, one value an entity. Cells: ``name``, ``tissue``;
             drugs: ``name``, ``smiles``, ``inchikey``; both: ``synonyms`` (list of str). Missing is
             None. Others are kept as they are.
         blocks: Feature blocks by name.
@@ -35,7 +34,7 @@ class Entities:
 
     kind: EntityKind
     ids: tuple[str, ...]
-    annotations: pd.DataFrame
+    annotations: dict[str, list[Any]]
     blocks: Mapping[str, Block]
 
     def __post_init__(self) -> None:
@@ -43,9 +42,8 @@ class Entities:
             seen: set[str] = set()
             twice = next(i for i in self.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
             raise InputError(f"the {self.kind} '{twice}' stands twice in the {self.kind} table")
-        lengths = {"annotations": len(self.annotations)} | {
-            name: len(block) for name, block in self.blocks.items()
-        }
+        lengths = {name: len(values) for name, values in self.annotations.items()}
+        lengths |= {name: len(block) for name, block in self.blocks.items()}
         for name, length in lengths.items():
             if length != len(self.ids):
                 raise InputError(
@@ -59,13 +57,18 @@ class Entities:
         """Read one plain text column; None where the column or its value is missing."""
         if column not in self.annotations:
             return [None] * len(self)
-        return [None if pd.isna(v) else str(v) for v in self.annotations[column]]
+        return [None if _is_missing(v) else str(v) for v in self.annotations[column]]
 
     def synonyms(self) -> list[list[str]]:
         """Read the other names of each entity; empty lists where none are known."""
         if "synonyms" not in self.annotations:
             return [[] for _ in self.ids]
         return [list(v) if v is not None else [] for v in self.annotations["synonyms"]]
+
+
+def _is_missing(value: Any) -> bool:
+    # NaN is the one value that differs from itself.
+    return value is None or value != value
 
 
 def write_entities(entities: Entities, path: Path) -> None:
@@ -77,7 +80,7 @@ def write_entities(entities: Entities, path: Path) -> None:
     plain: dict[str, Any] = {f"{entities.kind}_id": pa.array(entities.ids, pa.string())}
     for name, values in entities.annotations.items():
         kind = pa.list_(pa.string()) if name == "synonyms" else None
-        plain[str(name)] = pa.Array.from_pandas(values, type=kind)
+        plain[name] = pa.array(values, type=kind, from_pandas=True)
     fields: list[Any] = [
         pa.field(name, column.type, nullable=i > 0)
         for i, (name, column) in enumerate(plain.items())
@@ -138,8 +141,7 @@ def read_entities(path: Path, kind: EntityKind) -> Entities:
     }
     columns = {n: plain.column(n).to_pylist() for n in plain.column_names}
     ids = tuple(columns.pop(id_column))
-    frame = pd.DataFrame(columns, index=range(len(ids)), dtype=object)
-    return Entities(kind=kind, ids=ids, annotations=frame, blocks=stored)
+    return Entities(kind=kind, ids=ids, annotations=columns, blocks=stored)
 
 
 def build_entities(
@@ -149,7 +151,7 @@ def build_entities(
     blocks: Sequence[FeatureBlock],
 ) -> Entities:
     """Put entities together from plain columns; see `Entities` for the meaning of each."""
-    frame = pd.DataFrame(dict(annotations), index=range(len(ids)), dtype=object)
+    columns = {name: list(values) for name, values in annotations.items()}
     return Entities(
-        kind=kind, ids=tuple(ids), annotations=frame, blocks={b.name: b for b in blocks}
+        kind=kind, ids=tuple(ids), annotations=columns, blocks={b.name: b for b in blocks}
     )

@@ -5,17 +5,17 @@ Shapes: N measurements, K drug slots, G groups.
 
 import math
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from combo_lightning.data.columns import name_column, number_column
 from combo_lightning.data.dataset import ScreenDataset
 from combo_lightning.data.identity import Codes, combine_codes, compound_of_drug, compound_sets
 from combo_lightning.data.schema import drug_columns
@@ -316,17 +316,11 @@ def _split_table(split: Split, dataset: ScreenDataset, rows: slice) -> pa.Table:
     responses = dataset.responses
     numbers = np.arange(len(responses))[rows]
     columns = {
-        "row": pa.array(numbers),
-        "cell_id": _names(responses.cell_N[rows], dataset.cells.ids),
+        "row": number_column(numbers),
+        "cell_id": name_column(responses.cell_N[rows], dataset.cells.ids),
     }
     for k, name in enumerate(drug_columns(responses.num_slots)):
-        columns[name] = _names(responses.drug_NK[rows, k], dataset.drugs.ids)
-    columns["part"] = _names(split.part_N[rows], PARTS)
-    columns["unseen_drugs"] = pa.array(split.unseen_drugs_N[rows])
+        columns[name] = name_column(responses.drug_NK[rows, k], dataset.drugs.ids)
+    columns["part"] = name_column(split.part_N[rows], PARTS)
+    columns["unseen_drugs"] = number_column(split.unseen_drugs_N[rows])
     return pa.table(columns)
-
-
-def _names(code_N: npt.NDArray[Any], names: Sequence[str]) -> pa.DictionaryArray:
-    """Make a dictionary column; a code of -1 is null."""
-    codes = pa.array(code_N, type=pa.int32(), mask=code_N < 0)
-    return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))

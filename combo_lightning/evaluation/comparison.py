@@ -16,12 +16,13 @@ from combo_lightning.data.identity import Codes
 from combo_lightning.data.splits import Split
 from combo_lightning.errors import InputError
 from combo_lightning.evaluation.baselines import fit_baselines
+from combo_lightning.evaluation.groups import scores_by_group
 from combo_lightning.evaluation.replicates import (
     WHY_NOT_A_CEILING,
     ReplicateStatement,
     state_replicates,
 )
-from combo_lightning.evaluation.scores import Scores, score, scores_by_group
+from combo_lightning.evaluation.scores import Scores, score
 
 Floats = npt.NDArray[np.float64]
 

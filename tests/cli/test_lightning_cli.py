@@ -1,5 +1,7 @@
 """Bad options and bad data end fit and test in one sentence, before anything is written."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,3 +132,19 @@ def test_cross_validation_gives_mean_and_spread_and_goes_on_where_it_stopped(
     assert "fold 1 of 2" not in again.output
     assert (tmp_path / "cv" / "summary.csv").read_text() == summary
     assert run_cli("cross-validate", DEMO, "--folds=1", "--out=x").code == 2
+
+
+def test_a_fit_needs_no_pandas(small_screen: Path, tmp_path: Path) -> None:
+    words = [
+        *("fit", f"--data.path={small_screen}", f"--run_dir={tmp_path / 'run'}"),
+        *("--trainer.max_epochs=1", "--trainer.limit_train_batches=1"),
+    ]
+    code = (
+        "import sys\nfrom combo_lightning.cli.main import run_program\n"
+        f"code = run_program({words!r})\n"
+        "sys.exit(code or 10 * ('pandas' in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
