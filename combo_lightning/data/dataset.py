@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from combo_lightning.data.columns import column_numbers, name_codes
@@ -193,8 +191,9 @@ def _read_responses(
         response_N[rows] = column_numbers(batch.column("response"), np.nan)
         weight_N[rows] = column_numbers(batch.column("weight"), np.nan)
         column = batch.column("study")
-        for study in pc.unique(column.cast(pa.string())).to_pylist():
-            studies.setdefault(study, len(studies))
+        named = column.dictionary.to_pylist()
+        for code in dict.fromkeys(name_codes(column).tolist()):
+            studies.setdefault(None if code < 0 else named[code], len(studies))
         study_N[rows] = _codes(column, studies, file)
         start = rows.stop
     if start != count:

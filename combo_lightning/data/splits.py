@@ -19,7 +19,6 @@ from combo_lightning.data.columns import name_column, number_column
 from combo_lightning.data.dataset import ScreenDataset
 from combo_lightning.data.identity import Codes, combine_codes, compound_of_drug, compound_sets
 from combo_lightning.data.schema import drug_columns
-from combo_lightning.data.split_file import read_parts
 from combo_lightning.errors import InputError
 
 # Written in pieces: a fit should not need memory for the whole table as text.
@@ -134,6 +133,9 @@ def draw_split(dataset: ScreenDataset, config: SplitConfig, seed: int) -> Split:
         raise InputError(f"the seed of the split is {seed}; it must be 0 or more")
     compound_D = compound_of_drug(dataset)
     if config.kind == "file":
+        # Imported here: its Arrow functions are 10 MB that the other splits spare.
+        from combo_lightning.data.split_file import read_parts
+
         part_N = read_parts(Path(str(config.file)), dataset, compound_D, PARTS)
     elif config.kind == "leave_drug_out":
         part_N = _parts_by_drug(dataset, config, compound_D, seed)
