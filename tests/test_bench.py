@@ -1,6 +1,7 @@
 """The benchmark's own parts: its twin is the published network, its FLOP are the products'."""
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -49,7 +50,11 @@ def test_the_twin_is_the_products_network_row_by_row(screen: PosterScreen) -> No
 def test_the_flop_are_those_that_torch_counts(screen: PosterScreen, mode: Mode) -> None:
     network = screen.network(mode).train()
     batch = next(screen.batches(64))
-    with FlopCounterMode(display=False) as counter:
+    # The counter does not know oneDNN's products.
+    with (
+        patch("combo_lightning.model.products.onednn_is_faster", return_value=False),
+        FlopCounterMode(display=False) as counter,
+    ):
         network(screen.cells, screen.drugs, batch.cell_B, batch.drug_BK).sum().backward()
     counted = steps.our_flop(screen, 64, mode, training=True)
     # Left out: the last layer, of one output.

@@ -16,6 +16,7 @@ from combo_lightning.model.config import NetworkConfig
 from combo_lightning.model.encoder import Encoder, EntityTable
 from combo_lightning.model.join import Join
 from combo_lightning.model.layers import ActivationDropout, build_activation
+from combo_lightning.model.products import Linear
 
 # Entities encoded at once where no gradient is needed: 33 MB of activations at width 1000.
 ENTITIES_AT_ONCE = 8192
@@ -85,7 +86,7 @@ class ComboModel(nn.Module):
         )
         head = config.head
         self.activate = ActivationDropout(build_activation(head.activation), head.dropout)
-        self.head = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise([*head.widths, 1]))
+        self.head = nn.ModuleList(Linear(a, b) for a, b in pairwise([*head.widths, 1]))
 
     def forward(
         self,

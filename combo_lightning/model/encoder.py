@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from combo_lightning.model.config import EncoderConfig
 from combo_lightning.model.layers import ActivationDropout, build_activation
+from combo_lightning.model.products import Linear
 
 
 class EntityTable(NamedTuple):
@@ -45,7 +46,7 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, num_features: int, num_known: int) -> None:
         super().__init__()
         sizes = [num_features, *config.widths]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(sizes))
         last = len(config.widths) - 1
         normed = {"none": (), "output": (last,), "every": range(last + 1)}[config.normalization]
         self.norms = nn.ModuleList(
@@ -57,7 +58,7 @@ class Encoder(nn.Module):
         self.id_projection: nn.Linear | None = None
         if config.id_embedding:
             self.id_embedding = nn.Embedding(num_known, config.id_embedding)
-            self.id_projection = nn.Linear(config.id_embedding, sizes[-1], bias=False)
+            self.id_projection = Linear(config.id_embedding, sizes[-1], bias=False)
 
     def encode_entities(self, table: EntityTable) -> Tensor:
         """Encode each entity once.

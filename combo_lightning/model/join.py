@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from combo_lightning.errors import InputError
 from combo_lightning.model.config import NetworkConfig
+from combo_lightning.model.products import Linear, linear
 
 
 class HillGate(nn.Module):
@@ -35,8 +36,8 @@ class HillGate(nn.Module):
 
     def __init__(self, cell_width: int, drug_width: int, width: int) -> None:
         super().__init__()
-        self.cell_shift = nn.Linear(cell_width, width, bias=False)
-        self.drug_shift = nn.Linear(drug_width, width)
+        self.cell_shift = Linear(cell_width, width, bias=False)
+        self.drug_shift = Linear(drug_width, width)
         # softplus(0.54) = 1: a slope of one over a standard deviation of the doses.
         self.raw_slope = nn.Parameter(torch.full((width,), 0.54))
 
@@ -123,8 +124,8 @@ class Join(nn.Module):
         self.drug_parts = [width, config.drug_drug_rank, config.cell_drug_rank, rank, rank]
         joined = sum(self.drug_parts)
         self.bias = nn.Parameter(torch.empty(width))
-        self.cell = nn.Linear(cell_width, sum(self.cell_parts), bias=False)
-        self.drug = nn.ModuleList(nn.Linear(drug_width, joined, bias=False) for _ in range(tables))
+        self.cell = Linear(cell_width, sum(self.cell_parts), bias=False)
+        self.drug = nn.ModuleList(Linear(drug_width, joined, bias=False) for _ in range(tables))
         self.gate = HillGate(cell_width, drug_width, joined) if has_dose else None
         self.drug_drug = _product(config.drug_drug_rank, width)
         self.cell_drug = _product(config.cell_drug_rank, width)
@@ -133,7 +134,7 @@ class Join(nn.Module):
         if rank:
             self.table = DrugLineTable(tables, num_drugs, num_cells, rank)
             self.table_product = nn.ModuleList(
-                nn.Linear(rank, width, bias=False) for _ in range(tables)
+                Linear(rank, width, bias=False) for _ in range(tables)
             )
         if num_slots == 1 and (rank or config.drug_drug_rank):
             raise InputError(
@@ -153,7 +154,7 @@ class Join(nn.Module):
         The join's bias is added here, once an entity instead of once a row.
         """
         bias = nn.functional.pad(self.bias, (0, self.cell_parts[1]))
-        cell = nn.functional.linear(embedding_EC, self.cell.weight, bias)
+        cell = linear(embedding_EC, self.cell.weight, bias)
         if self.gate is None:
             return cell
         return torch.cat([cell, self.gate.cell_shift(embedding_EC)], dim=1)
@@ -237,7 +238,7 @@ class Join(nn.Module):
 
 
 def _product(rank: int, width: int) -> nn.Linear | None:
-    return nn.Linear(rank, width, bias=False) if rank else None
+    return Linear(rank, width, bias=False) if rank else None
 
 
 def _sum(terms: list[Tensor]) -> Tensor:
