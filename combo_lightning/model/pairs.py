@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from combo_lightning.model.combo import ComboModel, Encoded
 from combo_lightning.model.int8 import Int8Linear
 from combo_lightning.model.layers import build_activation
+from combo_lightning.model.products import linear
 
 # Pairs answered at once: 4 MB of activations (bf16, width 1000) stay in a processor's cache.
 PAIRS_AT_ONCE = 2048
@@ -67,9 +68,9 @@ class PairScorer:
         self._activation = build_activation(network.config.head.activation)
         if isinstance(self._activation, nn.ReLU | nn.SiLU | nn.ELU):
             self._activation.inplace = True
-        self._layers = [(x.weight.to(self.dtype).T, x.bias.to(self.dtype)) for x in hidden]
+        self._layers = [(x.weight.to(self.dtype), x.bias.to(self.dtype)) for x in hidden]
         self._last, self._last_bias = last.weight.T.contiguous(), last.bias
-        widths = [width, *(weight.shape[1] for weight, _ in self._layers)]
+        widths = [width, *(len(weight) for weight, _ in self._layers)]
         device = network.join.bias.device
         self.pairs_at_once = PAIRS_AT_ONCE if device.type == "cpu" else PAIRS_AT_ONCE_GPU
         self._relu = isinstance(self._activation, nn.ReLU)
@@ -179,7 +180,11 @@ class PairScorer:
         if self._int8_layers:
             return h
         for (weight, bias), out in zip(self._layers, self._hidden[1:], strict=True):
-            h = self._activation(torch.addmm(bias, h, weight, out=out[: len(h)]))
+            if self.dtype == torch.float32:
+                # Perhaps by a faster library, which has no place for its result.
+                h = self._activation(linear(h, weight, bias))
+            else:
+                h = self._activation(torch.addmm(bias, h, weight.T, out=out[: len(h)]))
         return h
 
     def _place(self, placement: tuple[int, int], first_B: Tensor, second_B: Tensor) -> Tensor:
