@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from combo_lightning.model.config import NetworkConfig
 from combo_lightning.model.encoder import Encoder, EntityTable
 from combo_lightning.model.join import Join
-from combo_lightning.model.layers import ActivationDropout, build_activation
+from combo_lightning.model.layers import ActivationDropout, Rows, build_activation
+from combo_lightning.model.part import BatchPart, UsedEntities, select_used
 from combo_lightning.model.products import Linear
 
 # Entities encoded at once where no gradient is needed: 33 MB of activations at width 1000.
@@ -85,7 +86,10 @@ class ComboModel(nn.Module):
             config, sizes.num_slots, sizes.num_cells, sizes.num_drugs, has_dose=sizes.has_dose
         )
         head = config.head
-        self.activate = ActivationDropout(build_activation(head.activation), head.dropout)
+        # One after the join and one after each layer but the last.
+        self.activate = nn.ModuleList(
+            ActivationDropout(build_activation(head.activation), head.dropout) for _ in head.widths
+        )
         self.head = nn.ModuleList(Linear(a, b) for a, b in pairwise([*head.widths, 1]))
 
     def forward(
@@ -95,8 +99,9 @@ class ComboModel(nn.Module):
         cell_B: Tensor,
         drug_BK: Tensor,
         dose_BK: Tensor | None = None,
+        part: BatchPart | None = None,
     ) -> Tensor:
-        """Predict the standardised response of each row.
+        """Predict the standardised response of each row, each entity encoded once.
 
         Args:
             cells: The cell lines that `cell_B` points to.
@@ -105,15 +110,26 @@ class ComboModel(nn.Module):
             drug_BK: Drugs of each row, int64; -1: empty slot.
             dose_BK: Standardised log10 molar doses; any finite number in an empty slot.
                 None: no doses.
+            part: Where these rows stand in a batch that several processes share, each of which
+                encodes some of its entities; None: they are the batch.
 
         Returns:
             Standardised response, ``[B]``.
         """
+        used_cells = select_used(cells, cell_B, part)
+        used_drugs = select_used(drugs, drug_BK, part)
         if self.training and self._masks_by_row:
-            return self._forward_per_sample(cells, drugs, cell_B, drug_BK, dose_BK)
-        cells, cell_B = _used(cells, cell_B)
-        drugs, drug_BK = _used(drugs, drug_BK)
-        return self.respond(self.encode(cells, drugs), cell_B, drug_BK, dose_BK)
+            return self._forward_per_sample(used_cells, used_drugs, dose_BK, part)
+        (cell_EX,) = _gathered(
+            self.encode_cells(used_cells.table, used_cells.rows), used_cells, part
+        )
+        drug_KEX = _gathered(
+            self.encode_drugs(used_drugs.table, used_drugs.rows), used_drugs, part
+        )
+        drug_KEX = [nn.functional.pad(x, (0, 0, 0, 1)) for x in drug_KEX]
+        encoded = self.gather_encoded(used_cells.id_E, used_drugs.id_E, cell_EX, drug_KEX)
+        rows = None if part is None else part.rows
+        return self.respond(encoded, used_cells.points, used_drugs.points, dose_BK, rows)
 
     @property
     def _masks_by_row(self) -> bool:
@@ -122,7 +138,7 @@ class ComboModel(nn.Module):
         return config.dropout_mode == "per_sample" and dropped
 
     def encode(self, cells: EntityTable, drugs: EntityTable) -> Encoded:
-        """Encode every entity of both tables, once, for use by `respond`.
+        """Encode every entity of both tables, once, for use by `respond`; inference only.
 
         Args:
             cells: Cell lines.
@@ -132,43 +148,59 @@ class ComboModel(nn.Module):
             The encoded tables.
         """
         return self.gather_encoded(
-            cells,
-            drugs,
+            cells.id_E,
+            drugs.id_E,
             _by_chunk(cells, self.encode_cells)[0],
             _by_chunk(drugs, self.encode_drugs, empty_rows=1),
         )
 
     def gather_encoded(
-        self, cells: EntityTable, drugs: EntityTable, cell_EX: Tensor, drug_KEX: list[Tensor]
+        self, cell_id_E: Tensor, drug_id_E: Tensor, cell_EX: Tensor, drug_KEX: list[Tensor]
     ) -> Encoded:
         """Put encoded tables together.
 
         Args:
-            cells: The cell lines.
-            drugs: The drugs.
+            cell_id_E: Row of each cell line in the learned tables.
+            drug_id_E: Row of each drug in the learned tables.
             cell_EX: What `encode_cells` gave.
             drug_KEX: What `encode_drugs` gave, with a row of zeros at the end.
         """
         return Encoded(
             cell_EX=cell_EX,
             drug_KEX=drug_KEX * (self.sizes.num_slots // len(drug_KEX)),
-            cell_id_E=cells.id_E,
-            drug_id_E=nn.functional.pad(drugs.id_E, (0, 1), value=-1),
+            cell_id_E=cell_id_E,
+            drug_id_E=nn.functional.pad(drug_id_E, (0, 1), value=-1),
         )
 
-    def encode_cells(self, cells: EntityTable) -> list[Tensor]:
-        """Encode and project cell lines: one tensor ``[E, X]``."""
-        return [self.join.project_cells(self.cell_encoder.encode_entities(cells))]
+    def encode_cells(self, cells: EntityTable, rows: Rows | None = None) -> list[Tensor]:
+        """Encode and project cell lines: one tensor ``[E, X]``; `rows` as in `Encoder`."""
+        return [self.join.project_cells(self.cell_encoder.encode_entities(cells, rows))]
 
-    def encode_drugs(self, drugs: EntityTable) -> list[Tensor]:
+    def encode_drugs(self, drugs: EntityTable, rows: Rows | None = None) -> list[Tensor]:
         """Encode and project drugs: ``[E, X]`` for each distinct set of slot weights."""
-        drug_ED = self.drug_encoder.encode_entities(drugs)
+        drug_ED = self.drug_encoder.encode_entities(drugs, rows)
         return self.join.project_drugs([drug_ED] * len(self.join.drug))
 
     def respond(
-        self, encoded: Encoded, cell_B: Tensor, drug_BK: Tensor, dose_BK: Tensor | None = None
+        self,
+        encoded: Encoded,
+        cell_B: Tensor,
+        drug_BK: Tensor,
+        dose_BK: Tensor | None = None,
+        rows: Rows | None = None,
     ) -> Tensor:
-        """Predict rows from entities that are encoded already; arguments as in `forward`."""
+        """Predict rows from entities that are encoded already.
+
+        Args:
+            encoded: The encoded tables.
+            cell_B: Cell line of each row, int64.
+            drug_BK: Drugs of each row, int64; -1: empty slot.
+            dose_BK: Their doses, or None.
+            rows: Where the rows stand among those that masks are drawn for; None: they are all.
+
+        Returns:
+            Standardised responses, ``[B]``.
+        """
         # The empty slot is the last row.
         slot_BK = drug_BK.where(drug_BK >= 0, len(encoded.drug_id_E) - 1)
         z, straight = self.join(
@@ -179,7 +211,7 @@ class ComboModel(nn.Module):
             encoded.cell_id_E[cell_B],
             encoded.drug_id_E[slot_BK],
         )
-        return self._head(z, straight)
+        return self._head(z, straight, rows)
 
     def respond_in_orders(
         self,
@@ -209,35 +241,48 @@ class ComboModel(nn.Module):
 
     def _forward_per_sample(
         self,
-        cells: EntityTable,
-        drugs: EntityTable,
-        cell_B: Tensor,
-        drug_BK: Tensor,
+        cells: UsedEntities,
+        drugs: UsedEntities,
         dose_BK: Tensor | None,
+        part: BatchPart | None,
     ) -> Tensor:
         """Predict with a dropout mask a row in the encoders, as the published network does.
 
         Masks are drawn in this order: the cell encoder's layers, ``[B, width]``; the drug
         encoder's, slot after slot, ``[K B, width]``; the head's, ``[B, width]``.
         """
+        cell_B, drug_BK = cells.points, drugs.points
         present_BK = drug_BK >= 0
         slot_KB = drug_BK.clamp(min=0).T.reshape(-1)
-        cell_BC = self.cell_encoder.encode_rows(cells, cell_B)
-        drug_KBD = self.drug_encoder.encode_rows(drugs, slot_KB)
+        rows = rows_KB = None
+        if part is not None:
+            rows, total = part.rows, part.rows.total
+            shifted = [
+                (k * total + start, k * total + stop)
+                for k in range(self.sizes.num_slots)
+                for start, stop in rows.ranges
+            ]
+            rows_KB = Rows(self.sizes.num_slots * total, tuple(shifted))
+        (z_EC,) = _gathered([self.cell_encoder.begin(cells.table)], cells, part)
+        (z_ED,) = _gathered([self.drug_encoder.begin(drugs.table)], drugs, part)
+        cell_id_B = cells.id_E[cell_B]
+        drug_id_KB = drugs.id_E[slot_KB]
+        cell_BC = self.cell_encoder.finish(z_EC.index_select(0, cell_B), cell_id_B, rows)
+        drug_KBD = self.drug_encoder.finish(z_ED.index_select(0, slot_KB), drug_id_KB, rows_KB)
         z, straight = self.join(
             self.join.project_cells(cell_BC),
             self.join.project_drugs(list(drug_KBD.chunk(self.sizes.num_slots))),
             present_BK,
             dose_BK,
-            cells.id_E[cell_B],
-            torch.where(present_BK, drugs.id_E[drug_BK.clamp(min=0)], -1),
+            cell_id_B,
+            torch.where(present_BK, drug_id_KB.view(drug_BK.T.shape).T, -1),
         )
-        return self._head(z, straight)
+        return self._head(z, straight, rows)
 
-    def _head(self, z_BH: Tensor, straight_B: Tensor | None) -> Tensor:
-        h = self.activate(z_BH)
-        for layer in self.head[:-1]:
-            h = self.activate(layer(h))
+    def _head(self, z_BH: Tensor, straight_B: Tensor | None, rows: Rows | None) -> Tensor:
+        h = self.activate[0](z_BH, rows)
+        for layer, activate in zip(self.head[:-1], self.activate[1:], strict=True):
+            h = activate(layer(h), rows)
         # The response itself is never rounded to bf16: its 8 bits would tie a ranking's rows.
         with torch.autocast(h.device.type, enabled=False):
             response_B: Tensor = self.head[-1](h.to(self.head[-1].weight.dtype)).squeeze(1)
@@ -261,10 +306,15 @@ class ComboModel(nn.Module):
             self.join.table.forget(table_seen_KDC)
 
 
+def _gathered(parts: list[Tensor], used: UsedEntities, part: BatchPart | None) -> list[Tensor]:
+    """Give the rows of all used entities, from those that this process made."""
+    return parts if part is None else [part.gather(x, used.counts) for x in parts]
+
+
 def _by_chunk(
     table: EntityTable, encode: Callable[[EntityTable], list[Tensor]], empty_rows: int = 0
 ) -> list[Tensor]:
-    """Encode a table, a large one piece by piece where no gradient is needed.
+    """Encode a table, a large one piece by piece.
 
     Args:
         table: E entities.
@@ -272,7 +322,7 @@ def _by_chunk(
         empty_rows: Rows of zeros to add at the end.
     """
     count = len(table.id_E)
-    if torch.is_grad_enabled() or count <= ENTITIES_AT_ONCE:
+    if count <= ENTITIES_AT_ONCE:
         return [nn.functional.pad(x, (0, 0, 0, empty_rows)) for x in encode(table)]
     whole: list[Tensor] = []
     for start in range(0, count, ENTITIES_AT_ONCE):
@@ -283,17 +333,3 @@ def _by_chunk(
         for out, part in zip(whole, parts, strict=True):
             out[start : start + len(part)] = part
     return whole
-
-
-def _used(table: EntityTable, index: Tensor) -> tuple[EntityTable, Tensor]:
-    """Cut a table to the entities of a batch, where it is larger than half of the batch's slots.
-
-    A smaller table is taken whole: nearly all of it is used, and shapes stay the same from batch
-    to batch. Measured at 512 slots: whole tables of 128, 256, 384 and 512 drugs take 0.97, 1.00,
-    1.12 and 1.19 times as long as the distinct drugs (docs/performance.md).
-    """
-    if 2 * len(table.id_E) <= index.numel():
-        return table, index
-    present = index >= 0
-    used, inverse = torch.unique(index.clamp(min=0), return_inverse=True)
-    return table.select(used), torch.where(present, inverse, -1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from combo_lightning.model.config import EncoderConfig
-from combo_lightning.model.layers import ActivationDropout, build_activation
+from combo_lightning.model.layers import ActivationDropout, Rows, build_activation
 from combo_lightning.model.products import Linear
 
 
@@ -18,17 +18,20 @@ class EntityTable(NamedTuple):
     """All cell lines, or all drugs, that a batch may point to.
 
     Args:
-        features_EF: Transformed features, float, finite.
+        features_EF: Transformed features, float, finite; where a large table is spread over
+            processes, those of the entities from `start` on that are here.
         id_E: Row of each entity in the learned tables (id embedding, U), int64; -1: unknown to
             training.
+        start: The first entity whose features are here.
     """
 
     features_EF: Tensor
     id_E: Tensor
+    start: int = 0
 
     def select(self, index_E: Tensor) -> "EntityTable":
-        """Give the table of some of the entities."""
-        return EntityTable(self.features_EF[index_E], self.id_E[index_E])
+        """Give the table of some of the entities, whose features are here."""
+        return EntityTable(self.features_EF[index_E - self.start], self.id_E[index_E])
 
 
 class Encoder(nn.Module):
@@ -53,37 +56,58 @@ class Encoder(nn.Module):
             nn.LayerNorm(width) if i in normed else nn.Identity()
             for i, width in enumerate(config.widths)
         )
-        self.activate = ActivationDropout(build_activation(config.activation), config.dropout)
+        self.activate = nn.ModuleList(
+            ActivationDropout(build_activation(config.activation), config.dropout)
+            for _ in config.widths
+        )
         self.id_embedding: nn.Embedding | None = None
         self.id_projection: nn.Linear | None = None
         if config.id_embedding:
             self.id_embedding = nn.Embedding(num_known, config.id_embedding)
             self.id_projection = Linear(config.id_embedding, sizes[-1], bias=False)
 
-    def encode_entities(self, table: EntityTable) -> Tensor:
+    def encode_entities(self, table: EntityTable, rows: Rows | None = None) -> Tensor:
         """Encode each entity once.
 
         Args:
             table: The entities.
+            rows: Where they stand among those that masks are drawn for; None: they are all.
 
         Returns:
             Embeddings, ``[E, W]``. While training, one dropout mask an entity.
         """
-        return self._rest(self._first(table), table.id_E)
+        return self.finish(self.begin(table), table.id_E, rows)
 
-    def encode_rows(self, table: EntityTable, index_R: Tensor) -> Tensor:
-        """Encode one entity a row, with a dropout mask of its own for each row.
+    def begin(self, table: EntityTable) -> Tensor:
+        """Run the first layer up to its activation: what depends on the entity alone, ``[E, W]``.
 
-        The first layer runs once an entity; the rest runs once a row.
+        A batch with one mask a row runs this once an entity, takes its rows and goes on with
+        `finish`.
+        """
+        z = self.layers[0](table.features_EF)
+        if len(self.layers) == 1:
+            z = self._add_identity(z, table.id_E)
+        normed: Tensor = self.norms[0](z)
+        return normed
+
+    def finish(self, z_RW: Tensor, id_R: Tensor, rows: Rows | None = None) -> Tensor:
+        """Run everything after `begin`.
 
         Args:
-            table: The entities.
-            index_R: Entity of each row, int64.
+            z_RW: Rows of what `begin` gave.
+            id_R: Row of each one's entity in the learned tables; -1: unknown.
+            rows: Where they stand among those that masks are drawn for; None: they are all.
 
         Returns:
             Embeddings, ``[R, W]``.
         """
-        return self._rest(self._first(table).index_select(0, index_R), table.id_E[index_R])
+        h: Tensor = self.activate[0](z_RW, rows)
+        for i in range(1, len(self.layers)):
+            z = self.layers[i](h)
+            if i == len(self.layers) - 1:
+                z = self._add_identity(z, id_R)
+            h = self.activate[i](self.norms[i](z), rows)
+        return h
 
     def forget(self, seen: Tensor) -> None:
         """Zero the identity embeddings of entities that training never sees.
@@ -96,23 +120,6 @@ class Encoder(nn.Module):
         if self.id_embedding is not None:
             with torch.no_grad():
                 self.id_embedding.weight[~seen] = 0
-
-    def _first(self, table: EntityTable) -> Tensor:
-        """Run the first layer up to its activation."""
-        z = self.layers[0](table.features_EF)
-        if len(self.layers) == 1:
-            z = self._add_identity(z, table.id_E)
-        normed: Tensor = self.norms[0](z)
-        return normed
-
-    def _rest(self, z: Tensor, id_R: Tensor) -> Tensor:
-        h: Tensor = self.activate(z)
-        for i in range(1, len(self.layers)):
-            z = self.layers[i](h)
-            if i == len(self.layers) - 1:
-                z = self._add_identity(z, id_R)
-            h = self.activate(self.norms[i](z))
-        return h
 
     def _add_identity(self, z: Tensor, id_R: Tensor) -> Tensor:
         if self.id_embedding is None or self.id_projection is None:

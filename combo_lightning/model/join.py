@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from combo_lightning.errors import InputError
 from combo_lightning.model.config import NetworkConfig
-from combo_lightning.model.products import Linear, linear
+from combo_lightning.model.products import Linear
 
 
 class HillGate(nn.Module):
@@ -153,8 +153,9 @@ class Join(nn.Module):
 
         The join's bias is added here, once an entity instead of once a row.
         """
-        bias = nn.functional.pad(self.bias, (0, self.cell_parts[1]))
-        cell = linear(embedding_EC, self.cell.weight, bias)
+        cell: Tensor = self.cell(
+            embedding_EC, nn.functional.pad(self.bias, (0, self.cell_parts[1]))
+        )
         if self.gate is None:
             return cell
         return torch.cat([cell, self.gate.cell_shift(embedding_EC)], dim=1)

@@ -1,7 +1,7 @@
 """Small parts shared by encoders and head: activations and dropout from a seeded generator."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,10 +23,23 @@ def build_activation(name: str) -> nn.Module:
     return _ACTIVATIONS[name]()
 
 
+class Rows(NamedTuple):
+    """Which rows of a whole stand here, so that dropout masks are those of the whole.
+
+    Args:
+        total: Rows of the whole.
+        ranges: Pairs (start, stop) of the rows that are here, in their order, without overlap.
+    """
+
+    total: int
+    ranges: tuple[tuple[int, int], ...]
+
+
 class MaskGenerator:
     """Random 16-bit numbers for dropout masks, set anew for every step.
 
-    On the CPU NumPy's SFC64 draws them: torch's Mersenne twister takes three times as long.
+    On the CPU NumPy's PCG64 draws them: torch's Mersenne twister takes three times as long, and
+    PCG64 can jump, so that a process draws the rows that it holds and no others.
 
     Args:
         device: Where the masks are needed.
@@ -35,35 +48,56 @@ class MaskGenerator:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.torch_generator = None if device.type == "cpu" else torch.Generator(device)
-        self._bits = np.random.SFC64(0)
+        self._bits = np.random.PCG64(0)
 
     def seed(self, words: Sequence[int]) -> None:
-        """Start the sequence of some non-negative integers, such as (seed, step, rank)."""
+        """Start the sequence of some non-negative integers, such as (seed, step)."""
         sequence = np.random.SeedSequence(list(words))
         if self.torch_generator is None:
-            self._bits = np.random.SFC64(sequence)
+            self._bits = np.random.PCG64(sequence)
         else:
             state = sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)
             self.torch_generator.manual_seed(int(state))
 
-    def draw(self, shape: Sequence[int]) -> Tensor:
-        """Draw int16 numbers, uniform over all of them, in a shape."""
-        count = int(np.prod(shape))
+    def draw(self, count: int, width: int, rows: Rows | None = None) -> Tensor:
+        """Draw int16 numbers, uniform over all of them.
+
+        The sequence moves on by the rows of the whole, whichever of them are here.
+
+        Args:
+            count: Rows that are here.
+            width: Numbers of a row.
+            rows: Where they stand in the whole; None: they are the whole.
+
+        Returns:
+            ``[count, width]``.
+        """
+        # A row begins at a 64-bit word of its own.
+        words = -(-width // 4)
+        whole = rows or Rows(count, ((0, count),))
         if self.torch_generator is None:
-            words = torch.from_numpy(self._bits.random_raw(-(-count // 4)).view(np.int16))
+            parts, at = [], 0
+            for start, stop in whole.ranges:
+                if start > at:
+                    self._bits.advance((start - at) * words)
+                parts.append(self._bits.random_raw((stop - start) * words))
+                at = stop
+            if whole.total > at:
+                self._bits.advance((whole.total - at) * words)
+            drawn = torch.from_numpy(np.concatenate(parts) if len(parts) > 1 else parts[0])
         else:
-            words = torch.empty(-(-count // 4), dtype=torch.int64, device=self.device)
-            words = words.random_(-(2**63), None, generator=self.torch_generator)
-            words = words.view(torch.int16)
-        return words[:count].view(*shape)
+            all_words = torch.empty(whole.total, words, dtype=torch.int64, device=self.device)
+            all_words.random_(-(2**63), None, generator=self.torch_generator)
+            drawn = torch.cat([all_words[start:stop] for start, stop in whole.ranges])
+        return drawn.view(torch.int16).view(count, 4 * words)[:, :width]
 
 
 class ActivationDropout(nn.Module):
     """An activation, then dropout whose masks come from a generator set anew for every step.
 
-    A mask depends on (seed, step, rank) and on the order of draws within the step, and on nothing
-    before, so that a run resumes without any saved random state. The probability is rounded to
-    1/65536, and units are scaled by what is truly kept.
+    A mask depends on (seed, step), on the row and on the order of draws within the step, and on
+    nothing before, so that a run resumes without any saved random state. The probability is
+    rounded to 1/65536, and units are scaled by what is truly kept.
 
     Args:
         activation: The activation; `nn.Identity` for dropout alone.
@@ -78,9 +112,18 @@ class ActivationDropout(nn.Module):
         self.activation = activation
         self.probability = probability
         self.generator: MaskGenerator | None = None
+        # Set where the units are columns of a wider layer that is cut over processes: the first
+        # one's number, and the width of the whole.
+        self.columns: tuple[int, int] | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Activate, and drop units while training."""
+    def forward(self, x: Tensor, rows: Rows | None = None) -> Tensor:
+        """Activate, and drop units while training.
+
+        Args:
+            x: ``[.., units]``.
+            rows: Where the rows of `x` stand among those that the masks are drawn for; None: they
+                are all.
+        """
         dropped = min(round(self.probability * _LEVELS), _LEVELS - 1)
         if not self.training or not dropped:
             activated: Tensor = self.activation(x)
@@ -89,9 +132,11 @@ class ActivationDropout(nn.Module):
             # Drawn, so that no two layers share their masks.
             self.generator = MaskGenerator(x.device)
             self.generator.seed([int(torch.randint(2**31, ()))])
-        bits = self.generator.draw(x.shape)
+        units = x.shape[-1]
+        first, width = self.columns or (0, units)
+        bits = self.generator.draw(x.shape[:-1].numel(), width, rows)[:, first : first + units]
         keep = torch.empty_like(x, requires_grad=False)
-        torch.ge(bits, dropped - _LEVELS // 2, out=keep)
+        torch.ge(bits.reshape(x.shape), dropped - _LEVELS // 2, out=keep)
         scale = _LEVELS / (_LEVELS - dropped)
         if isinstance(self.activation, nn.ReLU):
             scaled: Tensor = _ScaledReLU.apply(x, keep, scale)  # type: ignore[no-untyped-call]

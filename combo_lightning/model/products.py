@@ -27,7 +27,7 @@ class Linear(nn.Linear):
         return linear(input, self.weight, self.bias if bias is None else bias)
 
 
-def linear(x_RI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
+def linear(x_RI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
     """Give x W' + bias, ``[R, O]``, as `nn.functional.linear` does."""
     if (
         x_RI.dtype == weight_OI.dtype == torch.float32

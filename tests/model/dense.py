@@ -56,7 +56,7 @@ def encode_dense(encoder: Encoder, x_RF: Tensor, id_R: Tensor) -> Tensor:
         z = h @ layer.weight.T + layer.bias
         if i == len(encoder.layers) - 1 and encoder.id_embedding and encoder.id_projection:
             z = z + encoder.id_embedding.weight[id_R] @ encoder.id_projection.weight.T
-        h = encoder.activate(encoder.norms[i](z))
+        h = encoder.activate[i](encoder.norms[i](z))
     return h
 
 
@@ -74,8 +74,8 @@ def predict_dense(model: ComboModel, screen: Screen) -> Tensor:
         assert isinstance(linear, nn.Linear)
         weights.append(linear.weight)
     z = torch.cat([cell, *joined], dim=1) @ torch.cat(weights, dim=1).T + join.bias
-    h = model.activate(z)
-    for layer in model.head[:-1]:
-        h = model.activate(layer(h))
+    h = model.activate[0](z)
+    for layer, activate in zip(model.head[:-1], model.activate[1:], strict=True):
+        h = activate(layer(h))
     response: Tensor = model.head[-1](h).squeeze(1)
     return response

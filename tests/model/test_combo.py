@@ -114,10 +114,16 @@ def test_per_sample_with_the_dense_networks_masks_equals_it(entities: int, join:
     assert not torch.allclose(predict(model, screen), results[0][0])
 
 
+def set_head_dropout(model: ComboModel, probability: float) -> None:
+    for layer in model.activate:
+        assert isinstance(layer, ActivationDropout)
+        layer.probability = probability
+
+
 def test_per_entity_masks_are_constant_within_a_batch_and_fresh_between_batches() -> None:
     screen = draw_screen(rows=80, cells=3, drugs=2)
     model = build_model(screen, dropout=0.5, dropout_mode="per_entity").train()
-    model.activate.probability = 0.0  # the head's masks are drawn by row in both modes
+    set_head_dropout(model, 0.0)  # the head's masks are drawn by row in both modes
     draw = MaskGenerator(torch.device("cpu"))
     set_dropout_generator(model, draw)
     first, second = predict(model, screen), predict(model, screen)
@@ -132,7 +138,7 @@ def test_per_entity_masks_are_constant_within_a_batch_and_fresh_between_batches(
 def test_per_sample_masks_differ_between_equal_rows() -> None:
     screen = draw_screen(rows=40, cells=1, drugs=1)
     model = build_model(screen, dropout=0.5, dropout_mode="per_sample").train()
-    model.activate.probability = 0.0
+    set_head_dropout(model, 0.0)
     assert predict(model, screen).std() > 1e-3
 
 
@@ -196,8 +202,8 @@ def test_product_terms_follow_their_formula() -> None:
         z = join.bias + own_c + own_a + own_b
         z = z + join.drug_drug(p_a * p_b) + join.cell_drug(m_c * (m_a + m_b))
         z = z + join.table_product[0](u_a * v_b) + join.table_product[1](u_b * v_a)
-        h = model.head[0](model.activate(z))
-        y = model.head[1](model.activate(h))
+        h = model.head[0](model.activate[0](z))
+        y = model.head[1](model.activate[1](h))
         expected.append(y.squeeze() + u_a @ s_b + u_b @ s_a)
     assert_equal(predict(model, screen), torch.stack(expected))
 
