@@ -17,6 +17,7 @@ from combo_lightning import __version__
 from combo_lightning.data.catalog import Catalog
 from combo_lightning.errors import InputError
 from combo_lightning.model import ComboModel, InputSizes, NetworkConfig
+from combo_lightning.parallel.shards import SHARDS, read_whole, shard_folder, unflatten
 
 CHECKPOINT_SCHEMA_VERSION = 1
 # Bytes of the drug x line table's weights.
@@ -93,7 +94,7 @@ def build_network(config: NetworkConfig, catalog: Catalog) -> ComboModel:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint file on the CPU without unpickling anything but tensors.
+    """Load a checkpoint, of one process or of several, on the CPU; only tensors are unpickled.
 
     Args:
         path: The file.
@@ -117,7 +118,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict):
         raise InputError(f"{path} holds a {type(checkpoint).__name__}, not a checkpoint")
+    if SHARDS in checkpoint:
+        return unflatten(checkpoint, read_whole(shard_folder(path, checkpoint)))
     return checkpoint
+
+
+def feature_files(checkpoint: Mapping[str, Any]) -> list[str]:
+    """Name the files of large features that a checkpoint needs beside it."""
+    catalog = checkpoint.get("combo_lightning", {}).get("catalog", {})
+    tables = [catalog.get(kind, {}).get("features") for kind in ("cells", "drugs")]
+    return [Path(table["name"]).name for table in tables if isinstance(table, Mapping)]
 
 
 def _map_arrays(value: Any, kind: type, convert: Any) -> Any:

@@ -22,7 +22,14 @@ from combo_lightning.evaluation.metric import ResponseScores
 from combo_lightning.inference.respond import respond
 from combo_lightning.model import ComboModel, EntityTable, NetworkConfig
 from combo_lightning.model.cache import EncodedCache
+from combo_lightning.model.combo import ENTITIES_AT_ONCE
 from combo_lightning.model.layers import MaskGenerator, set_dropout_generator
+from combo_lightning.model.part import BatchPart, entity_bounds
+from combo_lightning.parallel.gradients import LocalParts, clip_norm
+from combo_lightning.parallel.layout import ALONE, Layout
+from combo_lightning.parallel.shard import gather_small_weights, release_small_weights
+from combo_lightning.parallel.strategies import MeshParallel, layout_of
+from combo_lightning.parallel.tensor import input_range
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +98,14 @@ class ComboTask(pl.LightningModule):
         self._catalog: Catalog | None = None
         self._generator: MaskGenerator | None = None
         self._encoded: EncodedCache | None = None
+        self.layout: Layout = ALONE
+        self._local: LocalParts | None = None
+        # The first entity of each table whose features are here.
+        self._starts: dict[str, int] = {}
+        # DDP's own name for what it must not send.
+        self._ddp_params_and_buffers_to_ignore: list[str] = []
+        # Rows of each whole batch of the evaluation that runs.
+        self._totals: list[int] = []
         self.val_scores = ResponseScores()
         self.test_scores = ResponseScores()
         self.test_predictions: dict[str, list[Tensor]] = {}
@@ -107,6 +122,9 @@ class ComboTask(pl.LightningModule):
             return
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         self._catalog = data.catalog
+        strategy = self.trainer.strategy
+        self.layout = layout_of(strategy)
+        data.share = (self.layout.data_rank, self.layout.data_size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.network = build_network(self.network_config, data.catalog)
@@ -114,16 +132,32 @@ class ComboTask(pl.LightningModule):
         seen = seen_in_training(data.dataset, data.split.train_rows, with_table=with_table)
         self.network.forget(*seen)
         for name, entities in (("cell", data.catalog.cells), ("drug", data.catalog.drugs)):
-            # Not persistent: the checkpoint holds them once, with their names, and neither DDP
-            # nor a tournament ever sends them.
-            features = torch.from_numpy(entities.features_EG)
-            self.register_buffer(f"{name}_features", features, persistent=False)
-            self.register_buffer(f"{name}_id", torch.arange(len(features)), persistent=False)
+            self._register_table(name, entities.features_EG)
+        if isinstance(strategy, MeshParallel):
+            strategy.spread(self.network)
+
+    def _register_table(self, name: str, features_EG: np.ndarray[Any, Any]) -> None:
+        """Keep the features of a table that this process reads.
+
+        Not persistent: the checkpoint holds them once, with their names, and neither DDP nor a
+        tournament ever sends them.
+        """
+        count, width = features_EG.shape
+        columns = slice(*input_range(width, self.layout.tensor_rank, self.layout.tensor_size))
+        bounds = [0, count]
+        if count > ENTITIES_AT_ONCE and self.layout.data_size > 1:
+            # A large table is spread: a process reads and encodes its range of the entities.
+            bounds = entity_bounds(count, self.layout.data_size)[self.layout.data_rank :]
+        self._starts[name] = bounds[0]
+        features = torch.from_numpy(features_EG[bounds[0] : bounds[1], columns])
+        self.register_buffer(f"{name}_features", features, persistent=False)
+        self.register_buffer(f"{name}_id", torch.arange(count), persistent=False)
+        self._ddp_params_and_buffers_to_ignore += [f"{name}_features", f"{name}_id"]
 
     def tables(self) -> tuple[EntityTable, EntityTable]:
         """Give the known cell lines and drugs, on the module's device."""
-        cells = EntityTable(self.cell_features, self.cell_id)  # type: ignore[arg-type]
-        drugs = EntityTable(self.drug_features, self.drug_id)  # type: ignore[arg-type]
+        cells = EntityTable(self.cell_features, self.cell_id, self._starts["cell"])  # type: ignore[arg-type]
+        drugs = EntityTable(self.drug_features, self.drug_id, self._starts["drug"])  # type: ignore[arg-type]
         return cells, drugs
 
     def _built(self) -> ComboModel:
@@ -133,12 +167,20 @@ class ComboTask(pl.LightningModule):
     def forward(self, batch: Batch) -> Tensor:
         """Predict the standardised response of each row with its drugs as they stand, ``[B]``."""
         prediction: Tensor = self._built()(
-            *self.tables(), batch.cell_B, batch.drug_BK, batch.dose_BK
+            *self.tables(), batch.cell_B, batch.drug_BK, batch.dose_BK, self._part(batch)
         )
         return prediction
 
+    def _part(self, batch: Batch) -> BatchPart | None:
+        whole = batch.whole
+        return None if whole is None else self.layout.part(whole.cell_N, whole.drug_NK)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Compute the weighted mean loss of a batch."""
+        """Compute the weighted mean loss of a batch.
+
+        Where processes share the batch, their losses' mean is the batch's, as strategies take the
+        mean of gradients.
+        """
         self._seed_dropout()
         error = self(batch) - batch.response_B
         if self.huber_delta is None:
@@ -147,18 +189,23 @@ class ComboTask(pl.LightningModule):
             loss_B = nn.functional.huber_loss(
                 error, torch.zeros_like(error), reduction="none", delta=self.huber_delta
             )
-        if batch.weight_B is None:
-            loss: Tensor = loss_B.mean()
+        if batch.weight_B is not None:
+            loss_B = loss_B * batch.weight_B
+        loss: Tensor
+        if batch.whole is not None:
+            loss = loss_B.sum() * (self.layout.data_size / batch.whole.weight)
+        elif batch.weight_B is None:
+            loss = loss_B.mean()
         else:
-            loss = (loss_B * batch.weight_B).sum() / batch.weight_B.sum()
+            loss = loss_B.sum() / batch.weight_B.sum()
         return loss
 
     def _seed_dropout(self) -> None:
-        """Let this step's dropout depend on (seed, step, rank) alone, so that runs can resume."""
+        """Let this step's dropout depend on (seed, step) and the row alone: runs can resume."""
         if self._generator is None:
             self._generator = MaskGenerator(self.device)
             set_dropout_generator(self._built(), self._generator)
-        self._generator.seed([self.seed, self.global_step, self.global_rank])
+        self._generator.seed([self.seed, self.global_step])
 
     def predict_orders(self, batch: Batch) -> dict[str, Tensor]:
         """Predict as the model is used: each row in the order that training recorded.
@@ -174,54 +221,69 @@ class ComboTask(pl.LightningModule):
         network = self._built()
         if self._encoded is None:
             self._encoded = EncodedCache(network, *self.tables())
-        encoded = self._encoded.covering(batch.cell_B, batch.drug_BK)
+        encoded = self._encoded.covering(batch.cell_B, batch.drug_BK, self._part(batch))
         return respond(network, encoded, self.catalog, batch.cell_B, batch.drug_BK, batch.dose_BK)
 
     def on_validation_start(self) -> None:
         """Forget what earlier weights encoded: an evaluation encodes every entity once."""
-        self._encoded = None
+        self._start_evaluation(self.val_scores)
+
+    def on_test_start(self) -> None:
+        """Start with no predictions and nothing encoded."""
+        self.test_predictions = {}
+        self._start_evaluation(self.test_scores)
 
     def on_validation_end(self) -> None:
         """Free the encoded entities."""
+        self._end_evaluation()
+
+    def on_test_end(self) -> None:
+        """Free the encoded entities."""
+        self._end_evaluation()
+
+    def _start_evaluation(self, scores: ResponseScores) -> None:
         self._encoded = None
+        self._totals = []
+        scores.merge = self._merge
+        gather_small_weights(self._built())
+
+    def _end_evaluation(self) -> None:
+        self._encoded = None
+        release_small_weights(self._built())
+
+    def _merge(self, value_B: Tensor) -> Tensor:
+        """Put the values of all processes' rows together, in the order of the part."""
+        return self.layout.merge(value_B, self._totals)
 
     def _in_unit(self, standardised: Tensor) -> Tensor:
         scale = self.catalog.response_scale
         return standardised.double() * scale.scale + scale.mean
 
+    def _collect(self, scores: ResponseScores, batch: Batch) -> dict[str, Tensor]:
+        """Predict a batch in the response's unit, and keep it for the scores."""
+        self._totals.append(batch.total)
+        found = {n: self._in_unit(x) for n, x in self.predict_orders(batch).items()}
+        scores.update(found["model"], self._in_unit(batch.response_B), batch.weight_B)
+        return found
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect one batch's predictions for the validation scores."""
-        prediction = self.predict_orders(batch)["model"]
-        self.val_scores.update(
-            self._in_unit(prediction), self._in_unit(batch.response_B), batch.weight_B
-        )
+        self._collect(self.val_scores, batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect one batch's predictions for the test scores."""
+        for name, prediction in self._collect(self.test_scores, batch).items():
+            self.test_predictions.setdefault(name, []).append(prediction)
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val_mse`` and the other scores, in the response's unit."""
         self._log_scores("val", self.val_scores)
 
-    def on_test_start(self) -> None:
-        """Start with no predictions and nothing encoded."""
-        self.test_predictions = {}
-        self._encoded = None
-
-    def on_test_end(self) -> None:
-        """Free the encoded entities."""
-        self._encoded = None
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Collect one batch's predictions for the test scores."""
-        for name, prediction in self.predict_orders(batch).items():
-            self.test_predictions.setdefault(name, []).append(self._in_unit(prediction).cpu())
-        self.test_scores.update(
-            self.test_predictions["model"][-1].to(self.device),
-            self._in_unit(batch.response_B),
-            batch.weight_B,
-        )
-
     def on_test_epoch_end(self) -> None:
-        """Log ``test_mse`` and the other scores, in the response's unit."""
+        """Log ``test_mse`` and the other scores, and bring the predictions of all rows here."""
         self._log_scores("test", self.test_scores)
+        for name, parts in self.test_predictions.items():
+            self.test_predictions[name] = [self._merge(torch.cat(parts)).cpu()]
 
     def _log_scores(self, part: str, scores: ResponseScores) -> None:
         values = {f"{part}_{name}": value for name, value in scores.compute().items()}
@@ -233,15 +295,16 @@ class ComboTask(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Build the optimizer, with the drug x line table in a group of its own."""
         config = self.optimizer_config
-        table = [p for n, p in self.named_parameters() if n.endswith("join.table.weight")]
-        in_table = {id(p) for p in table}
-        rest = [p for p in self.parameters() if id(p) not in in_table]
+        self._local = LocalParts(self)
+        named = self._local.named()
+        table = [(n, p) for n, p in named.items() if n.endswith("join.table.weight")]
+        rest = [(n, p) for n, p in named.items() if not n.endswith("join.table.weight")]
         groups: list[dict[str, Any]] = [{"params": rest, "weight_decay": config.weight_decay}]
         if table:
             groups.append({"params": table, "weight_decay": config.table_weight_decay})
-        kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
+        adam = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
         beta_1, beta_2 = config.betas
-        optimizer = kind(groups, lr=config.learning_rate, betas=(beta_1, beta_2), fused=True)
+        optimizer = adam(groups, lr=config.learning_rate, betas=(beta_1, beta_2), fused=True)
         # Lightning refuses to clip before a fused step that may unscale gradients itself; neither
         # fp32 nor bf16 scales any.
         optimizer._step_supports_amp_scaling = False
@@ -255,6 +318,30 @@ class ComboTask(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let the optimizer see the gradients of the weights' parts that are here."""
+        if self._local is not None:
+            self._local.take_gradients()
+
+    def optimizer_zero_grad(
+        self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Free the gradients of the weights, of which the optimizer may hold parts."""
+        self.zero_grad()
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as Lightning does; by norm also where weights are spread over processes."""
+        by_norm = gradient_clip_algorithm in (None, "norm")
+        if isinstance(self.trainer.strategy, MeshParallel) and gradient_clip_val and by_norm:
+            clip_norm(list(self.parameters()), float(gradient_clip_val))
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def _count_steps(self) -> int:
         """Count the optimizer's steps over the whole fit.

@@ -15,6 +15,20 @@ from combo_lightning.data.catalog import Catalog
 from combo_lightning.data.dataset import Responses
 
 
+class WholeBatch(NamedTuple):
+    """The batch of which several processes each have a share.
+
+    Args:
+        cell_N: Cell line of each of its rows.
+        drug_NK: Drugs of each of its rows.
+        weight: Sum of its rows' weights.
+    """
+
+    cell_N: Tensor
+    drug_NK: Tensor
+    weight: float
+
+
 class Batch(NamedTuple):
     """Rows of a screen: which cell line, which drugs, at which doses, and what was measured.
 
@@ -24,6 +38,7 @@ class Batch(NamedTuple):
         dose_BK: Standardised log10 molar doses, 0 in an empty slot; None: not per dose.
         response_B: Standardised response.
         weight_B: Weight of each row; None: all 1.
+        whole: The batch that these rows are a share of; None: they are the batch.
     """
 
     cell_B: Tensor
@@ -31,6 +46,12 @@ class Batch(NamedTuple):
     dose_BK: Tensor | None
     response_B: Tensor
     weight_B: Tensor | None
+    whole: WholeBatch | None = None
+
+    @property
+    def total(self) -> int:
+        """Rows of the whole batch."""
+        return len(self.cell_B) if self.whole is None else len(self.whole.cell_N)
 
 
 class Columns:
@@ -53,14 +74,28 @@ class Columns:
             dose_NK = catalog.dose_scale.apply(responses.log10_molar_NK)
             self._dose_NK = torch.from_numpy(np.nan_to_num(dose_NK, copy=False))
 
-    def gather(self, row_B: Tensor) -> Batch:
-        """Take the rows of one batch; `row_B` is int64."""
+    def gather(self, row_N: Tensor, rank: int = 0, size: int = 1) -> Batch:
+        """Take the rows of one batch, or a share of them.
+
+        Args:
+            row_N: The rows of the whole batch, int64.
+            rank: Which share.
+            size: Of how many, of sizes that differ by one at most.
+        """
+        cell_N, drug_NK = self._cell_N[row_N].long(), self._drug_NK[row_N].long()
+        mine = slice(len(row_N) * rank // size, len(row_N) * (rank + 1) // size)
+        row_B = row_N[mine]
+        whole = None
+        if size > 1:
+            weight = len(row_N) if self._weight_N is None else self._weight_N[row_N].double().sum()
+            whole = WholeBatch(cell_N, drug_NK, float(weight))
         return Batch(
-            cell_B=self._cell_N[row_B].long(),
-            drug_BK=self._drug_NK[row_B].long(),
+            cell_B=cell_N[mine],
+            drug_BK=drug_NK[mine],
             dose_BK=None if self._dose_NK is None else self._dose_NK[row_B],
             response_B=self._response_N[row_B],
             weight_B=None if self._weight_N is None else self._weight_N[row_B],
+            whole=whole,
         )
 
 
@@ -70,11 +105,19 @@ class OrderedBatches:
     Args:
         columns: The measurements.
         rows: Which of them, int64.
-        batch_size: Rows of a batch; the last one may be smaller.
+        batch_size: Rows of a batch of all processes; the last one may be smaller.
+        share: This process's share of each batch, and of how many. All have equally many batches.
     """
 
-    def __init__(self, columns: Columns, rows: npt.NDArray[np.int64], batch_size: int) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        rows: npt.NDArray[np.int64],
+        batch_size: int,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
         self._columns = columns
+        self._share = share
         # int32 holds any row number up to 2 * 10^9 in half the memory.
         self._rows = torch.from_numpy(rows.astype(np.int32))
         self._batch_size = batch_size
@@ -84,7 +127,8 @@ class OrderedBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         for start in range(0, len(self._rows), self._batch_size):
-            yield self._columns.gather(self._rows[start : start + self._batch_size].long())
+            row_N = self._rows[start : start + self._batch_size].long()
+            yield self._columns.gather(row_N, *self._share)
 
 
 class ShuffledBatches(OrderedBatches):
@@ -96,14 +140,20 @@ class ShuffledBatches(OrderedBatches):
     Args:
         columns: The measurements.
         rows: The training rows, int64.
-        batch_size: Rows of a step.
+        batch_size: Rows of a step of all processes.
         seed: The run's seed; equal on all ranks of a trainer group.
+        share: This process's share of each batch, and of how many.
     """
 
     def __init__(
-        self, columns: Columns, rows: npt.NDArray[np.int64], batch_size: int, seed: int
+        self,
+        columns: Columns,
+        rows: npt.NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
-        super().__init__(columns, rows, batch_size)
+        super().__init__(columns, rows, batch_size, share)
         self._seed = seed
         self._epoch = 0
         self._position = 0
@@ -129,7 +179,8 @@ class ShuffledBatches(OrderedBatches):
         for index in range(self._position % len(self), len(self)):
             self._position = index + 1
             start = index * self._batch_size
-            yield self._columns.gather(order[start : start + self._batch_size].long())
+            row_N = order[start : start + self._batch_size].long()
+            yield self._columns.gather(row_N, *self._share)
 
     def state_dict(self) -> dict[str, Any]:
         """Give the position: batches taken in this epoch; 0 after its last one."""

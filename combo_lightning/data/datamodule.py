@@ -22,7 +22,7 @@ class ComboDataModule(pl.LightningDataModule):
         path: The data set's directory, as ``combo-lightning prepare`` or ``simulate`` made it.
         split: How rows are told apart into training, validation and test.
         transform: What is done to features and responses.
-        batch_size: Rows of a training step.
+        batch_size: Rows of a training step, of all processes that train one model together.
         eval_batch_size: Rows of a validation, test or prediction step; no effect on results.
         seed: Seed of the split and of the training order; the run's ``seed_everything``.
     """
@@ -49,6 +49,8 @@ class ComboDataModule(pl.LightningDataModule):
         # Where features too large for a checkpoint are written, beside it; None: they stay in
         # memory and in the checkpoint.
         self.features_folder: Path | None = None
+        # This process's share of each batch, and of how many; the task sets it.
+        self.share = (0, 1)
         self._dataset: ScreenDataset | None = None
         self._split: Split | None = None
         self._catalog: Catalog | None = None
@@ -97,7 +99,7 @@ class ComboDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> ShuffledBatches:
         """Give the training batches, in a new order each epoch."""
         return ShuffledBatches(
-            self._loaded_columns, self.split.train_rows, self.batch_size, self.seed
+            self._loaded_columns, self.split.train_rows, self.batch_size, self.seed, self.share
         )
 
     def val_dataloader(self) -> OrderedBatches | list[OrderedBatches]:
@@ -105,7 +107,7 @@ class ComboDataModule(pl.LightningDataModule):
         rows = self.split.validation_rows
         if not len(rows):
             return []
-        return OrderedBatches(self._loaded_columns, rows, self.eval_batch_size)
+        return OrderedBatches(self._loaded_columns, rows, self.eval_batch_size, self.share)
 
     def test_dataloader(self) -> OrderedBatches:
         """Give the test batches, in the data set's order.
@@ -116,7 +118,7 @@ class ComboDataModule(pl.LightningDataModule):
         rows = self.split.test_rows
         if not len(rows):
             raise InputError("there are no test rows; set data.split.test_fraction above 0")
-        return OrderedBatches(self._loaded_columns, rows, self.eval_batch_size)
+        return OrderedBatches(self._loaded_columns, rows, self.eval_batch_size, self.share)
 
     @property
     def _loaded_columns(self) -> Columns:

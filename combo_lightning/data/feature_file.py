@@ -7,6 +7,7 @@ Shapes: E entities, G features.
 """
 
 import os
+import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ def write_features(
         chunks: The rows in order, float32.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{prefix}.{os.getpid()}.partial"
+    # Processes on several nodes may write it at once.
+    aside = folder / f".{prefix}.{platform.node()}.{os.getpid()}.partial"
     try:
         with aside.open("wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": shape}

@@ -1,5 +1,6 @@
 """The scores as a torchmetrics metric: collected batch by batch, computed once over all rows."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,7 +18,12 @@ class ResponseScores(Metric):
     """MSE, RMSE, MAE, R2, Pearson and Spearman over a whole set of rows.
 
     A batch only appends tensors; nothing is computed or moved until the end. See
-    `evaluation.scores.score` for the formulas.
+    `evaluation.scores.score` for the formulas. Where processes share the rows, `merge` brings all
+    of them together, in float64 and in their order, before anything is computed: the scores are
+    those of one process.
+
+    Args:
+        options: Those of `torchmetrics.Metric`.
 
     Example:
         >>> scores = ResponseScores()
@@ -35,7 +41,9 @@ class ResponseScores(Metric):
     weight: list[Tensor]
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        # torchmetrics would merge over the whole world, tensor-parallel processes included.
+        super().__init__(sync_on_compute=False, **options)
+        self.merge: Callable[[Tensor], Tensor] = _alone
         for name in ("prediction", "response", "weight"):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
@@ -54,8 +62,12 @@ class ResponseScores(Metric):
     def compute(self) -> dict[str, float]:
         """Compute ``mse``, ``rmse``, ``mae``, ``r2``, ``pearson`` and ``spearman``."""
         prediction, response, weight = (
-            dim_zero_cat(state).cpu().double().numpy()
+            self.merge(dim_zero_cat(state).double()).cpu().numpy()
             for state in (self.prediction, self.response, self.weight)
         )
         scores = score(prediction, response, weight).to_plain()
         return {name: scores[name] for name in SCORE_NAMES}
+
+
+def _alone(values: Tensor) -> Tensor:
+    return values
