@@ -1,7 +1,8 @@
-"""The one exception class that means: the user's input is at fault, not the program."""
+"""What ends a command with one sentence: bad input, or a signal."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from signal import Signals
 
 
 class InputError(ValueError):
@@ -25,3 +26,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower = {candidate.lower(): candidate for candidate in known}
     nearest = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f"; did you mean '{by_lower[nearest[0]]}'?" if nearest else ""
+
+
+class RunStopped(Exception):
+    """A fit was asked to end, by a signal, and has saved where it stands.
+
+    Args:
+        signal: The signal's number.
+        step: Steps done.
+        folder: The run folder.
+    """
+
+    def __init__(self, signal: int, step: int, folder: str) -> None:
+        super().__init__(
+            f"stopped by {Signals(signal).name} at step {step}, which is saved; go on with: "
+            f"combo-lightning fit --resume {folder}"
+        )
+        self.signal = int(signal)

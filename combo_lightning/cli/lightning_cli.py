@@ -1,6 +1,7 @@
 """``combo-lightning fit | validate | test``: Lightning's command line around ours."""
 
 import logging
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,14 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from combo_lightning.cli.main import invocation
 from combo_lightning.data.datamodule import ComboDataModule
-from combo_lightning.errors import InputError, did_you_mean
+from combo_lightning.errors import InputError, RunStopped, did_you_mean
 from combo_lightning.evaluation.metric import SCORE_NAMES
+from combo_lightning.parallel.processes import (
+    leave_process_group,
+    process_rank,
+    refuse_fsdp1,
+    started_by_launcher,
+)
 from combo_lightning.precision import Precision, choose_precision
 from combo_lightning.runs.checkpointing import (
     BEST,
@@ -27,10 +34,14 @@ from combo_lightning.runs.checkpointing import (
 from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir, read_record
 from combo_lightning.runs.metrics_csv import MetricsCsv
 from combo_lightning.runs.progress import RunProgressBar
+from combo_lightning.runs.stopping import StopOnSignal
 from combo_lightning.runs.test_comparison import TestComparison
 from combo_lightning.task import ComboTask
 
 logger = logging.getLogger(__name__)
+
+
+RUN_DIR_VARIABLE = "COMBO_LIGHTNING_RUN_DIR"
 
 
 class ComboCLI(LightningCLI):
@@ -101,10 +112,11 @@ class ComboCLI(LightningCLI):
                 f"trainer.precision is {config.trainer.precision}; set --precision (in a file: "
                 "precision, at the top) instead, which also knows auto"
             )
+        refuse_fsdp1(config.trainer.strategy)
         if self.subcommand == "fit":
-            named = config.resume or config.run_dir
-            run_dir = Path(named) if named else new_run_dir(Path(config.data.path))
-            if not config.resume and (run_dir / CONFIG).exists():
+            run_dir = self._run_dir(config.resume or config.run_dir, Path(config.data.path))
+            # The first process makes the folder, perhaps before another one looks.
+            if not process_rank() and not config.resume and (run_dir / CONFIG).exists():
                 raise InputError(
                     f"{run_dir} holds a run already; go on with '--resume {run_dir}' or choose "
                     "another --run_dir"
@@ -119,6 +131,28 @@ class ComboCLI(LightningCLI):
             run_dir = self._checkpoints_folder.parent
         config.trainer.default_root_dir = str(run_dir)
         config.precision = choose_precision(config.precision, str(config.trainer.accelerator))
+
+    def _run_dir(self, named: str | None, data: Path) -> Path:
+        """Choose the run folder: one for all processes of a run.
+
+        Raises:
+            InputError: If none is named, and a launcher has started several processes, which
+                would each name another.
+        """
+        if named:
+            return Path(named)
+        inherited = os.environ.get(RUN_DIR_VARIABLE)
+        if inherited:
+            return Path(inherited)
+        if started_by_launcher():
+            raise InputError(
+                "several processes were started (torchrun, srun); name the run's folder with "
+                "--run_dir, which they share"
+            )
+        run_dir = new_run_dir(data)
+        # The processes that Lightning starts from this one inherit it.
+        os.environ[RUN_DIR_VARIABLE] = str(run_dir)
+        return run_dir
 
     def instantiate_classes(self) -> None:
         """Build data, model and trainer.
@@ -144,16 +178,17 @@ class ComboCLI(LightningCLI):
         config["plugins"] = [*plugins, AtomicCheckpointIO()]
         # The best checkpoint comes before the last: what it has just decided is saved with it.
         record = RunRecord(invocation(), self._run_config())
+        best, last = self._checkpoints(config)
         always: list[pl.Callback] = [RunProgressBar(), record, MetricsCsv()]
-        always += [TestComparison(), *self._checkpoints(config)]
+        always += [TestComparison(), best, last, StopOnSignal(last)]
         trainer = super()._instantiate_trainer(config, always)
         assert isinstance(trainer, pl.Trainer)
         return trainer
 
-    def _checkpoints(self, config: dict[str, Any]) -> list[pl.Callback]:
+    def _checkpoints(self, config: dict[str, Any]) -> tuple[BestCheckpoint, LastCheckpoint]:
         command = self.config[self.subcommand]
         folder = str(Path(config["default_root_dir"]) / "checkpoints")
-        return [BestCheckpoint(folder), LastCheckpoint(command.save_every_n_train_steps)]
+        return BestCheckpoint(folder), LastCheckpoint(command.save_every_n_train_steps)
 
     def _run_config(self) -> str:
         """Give the configuration for the run folder, for `test` and `fit --resume`."""
@@ -226,6 +261,9 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # What Lightning says at the start is about itself; its warnings stay.
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # The first process speaks for all.
+    if process_rank():
+        logging.getLogger("combo_lightning").setLevel(logging.WARNING)
     # Arrow's own allocator keeps 50 MB of what it freed; training has a better use for them.
     pa.set_memory_pool(pa.system_memory_pool())
     words = list(arguments)
@@ -255,6 +293,12 @@ def run(command: str, arguments: Sequence[str]) -> int:
             )
         except MisconfigurationException as error:
             raise InputError(f"the trainer's options do not fit: {error}") from error
+        except RunStopped as stopped:
+            logger.info("%s", stopped)
+            return 128 + stopped.signal
+        finally:
+            os.environ.pop(RUN_DIR_VARIABLE, None)
+            leave_process_group()
     return 0
 
 
@@ -278,6 +322,10 @@ def _silence_known_warnings() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         # Lightning's own use of a torch interface that is going away.
         ".*isinstance.treespec, LeafSpec.. is deprecated.*",
+        # Scores are computed from all processes' rows: each logs the same number.
+        ".*It is recommended to use .self.log.*sync_dist=True.*",
+        # Nothing changes the responses in place.
+        ".*FSDP2-wrapped module .* returned a view tensor.*",
         # Batches are slices of an index array in memory; workers would only slow them down.
         ".*does not have many workers.*",
     ]

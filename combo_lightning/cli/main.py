@@ -25,6 +25,7 @@ COMMANDS = {
     "cross-validate": "fit and test every fold; mean and spread",
     "predict": "predict responses from a checkpoint alone",
     "screen": "rank all pairs of drugs, or a library, from a checkpoint",
+    "checkpoint": "put a checkpoint of several processes into one file",
     "demo": "simulate, fit, test and predict in three minutes",
 }
 LIGHTNING_COMMANDS = ("fit", "validate", "test")

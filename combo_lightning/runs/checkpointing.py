@@ -119,15 +119,20 @@ class LastCheckpoint(Checkpoint):
         """Save where it is time and neither a validation nor the epoch's end is due."""
         if not self.every_n_train_steps:
             return
-        if trainer.global_step - self._saved_at < self.every_n_train_steps:
-            return
+        if trainer.global_step - self._saved_at >= self.every_n_train_steps:
+            self.save_within_epoch(trainer, batch_idx)
+
+    def save_within_epoch(self, trainer: pl.Trainer, batch_idx: int) -> bool:
+        """Save after a step, unless a validation or the epoch's end is due; tell whether."""
         done = batch_idx + 1
         if trainer.check_val_every_n_epoch is None:
             done = trainer.fit_loop.total_batch_idx + 1
         every = trainer.val_check_batch
         validation_due = every is not None and done % every == 0
-        if not validation_due and not trainer.is_last_batch:
-            self._save(trainer)
+        if validation_due or trainer.is_last_batch:
+            return False
+        self._save(trainer)
+        return True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the finished epoch."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.strategies import Strategy
 from lightning.pytorch.trainer.states import TrainerFn
 
 from combo_lightning.runs.checkpointing import validates
@@ -31,6 +32,7 @@ class MetricsCsv(pl.Callback):
 
     def __init__(self) -> None:
         self._path = Path()
+        self._strategy: Strategy | None = None
         self._rows = 0
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._steps = 0
@@ -38,10 +40,11 @@ class MetricsCsv(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Start an empty file; resuming restores the kept rows afterwards."""
         self._path = Path(trainer.default_root_dir) / METRICS
+        self._strategy = trainer.strategy
 
     def state_dict(self) -> dict[str, Any]:
         """Give the rows written so far and the loss summed since the last one."""
-        return {"rows": self._rows, "loss_sum": float(self._loss_sum), "steps": self._steps}
+        return {"rows": self._rows, "loss_sum": self._total(), "steps": self._steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the state up again."""
@@ -95,8 +98,14 @@ class MetricsCsv(pl.Callback):
     def _log(self, pl_module: pl.LightningModule) -> None:
         pl_module.log("train_loss", self._mean(), logger=False)
 
+    def _total(self) -> float:
+        """Sum the steps' losses; a step's is the mean over the processes that share its batch."""
+        if self._strategy is None:
+            return float(self._loss_sum)
+        return float(self._strategy.reduce(self._loss_sum.clone(), reduce_op="mean"))
+
     def _mean(self) -> float:
-        return float(self._loss_sum) / max(1, self._steps)
+        return self._total() / max(1, self._steps)
 
     def _write(self, trainer: pl.Trainer) -> None:
         row: dict[str, Any] = {
