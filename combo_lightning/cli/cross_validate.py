@@ -1,6 +1,7 @@
 """``combo-lightning cross-validate``: fit and test every fold; mean and spread."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,20 +79,24 @@ def _run_fold(options: list[str], folds: int, fold: int, run_dir: Path) -> dict[
     Raises:
         InputError: If it fails.
     """
-    from combo_lightning.cli.lightning_cli import run
-
     scores = run_dir / "test" / "scores.json"
     if not scores.is_file():
         sys.stdout.write(f"fold {fold + 1} of {folds}\n")
         if (run_dir / "run.json").is_file():
-            code = run("fit", ["--resume", str(run_dir)])
+            code = _run("fit", "--resume", str(run_dir))
         else:
             split = [f"--data.split.num_folds={folds}", f"--data.split.fold={fold}"]
-            code = run("fit", [*options, *split, f"--run_dir={run_dir}"])
+            code = _run("fit", *options, *split, f"--run_dir={run_dir}")
         if code == 0:
             best = run_dir / "checkpoints" / "best.ckpt"
-            code = run("test", [f"--config={run_dir / 'config.yaml'}", f"--ckpt_path={best}"])
+            code = _run("test", f"--config={run_dir / 'config.yaml'}", f"--ckpt_path={best}")
         if code != 0:
             raise InputError(f"fold {fold} failed; its run folder is {run_dir}")
     result: dict[str, object] = json.loads(scores.read_text(encoding="utf-8"))
     return result
+
+
+def _run(*words: str) -> int:
+    """Run a command in a process of its own; a strategy starts others with the same words."""
+    command = [sys.executable, "-m", "combo_lightning", *words]
+    return subprocess.run(command, check=False).returncode

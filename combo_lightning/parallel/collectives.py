@@ -67,8 +67,10 @@ def _summable(x: Tensor) -> Tensor:
 
 def _all_gather(x: Tensor, group: Any) -> Tensor:
     """Stack equal shapes of all processes along a new first dim."""
-    # As bytes of a kind that every backend moves.
-    bits = x.contiguous().view(torch.int16) if x.dtype == torch.bfloat16 else x.contiguous()
+    # bf16 as bytes, which every backend moves.
+    bits = x.contiguous()
+    if x.dtype == torch.bfloat16:
+        bits = bits.view(torch.uint8)
     size = dist.get_world_size(group)
     out = bits.new_empty(size * bits.shape[0], *bits.shape[1:])
     _gather_into(out, bits, group=group)

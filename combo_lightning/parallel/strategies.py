@@ -15,6 +15,7 @@ import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.state_dict_saver import async_save
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
@@ -129,10 +130,10 @@ class MeshParallel(_Watched, ModelParallelStrategy):
         timeout_seconds: float = 300.0,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
-        for name, value in (
-            ("replicas", replicas),
-            ("tensor_parallel_size", tensor_parallel_size),
-        ):
+        sizes = {"replicas": replicas, "tensor_parallel_size": tensor_parallel_size}
+        if shards != "auto":
+            sizes["shards"] = shards
+        for name, value in sizes.items():
             if value < 1:
                 raise InputError(f"trainer.strategy: {name} is {value}; it must be 1 or more")
         super().__init__(
@@ -148,6 +149,7 @@ class MeshParallel(_Watched, ModelParallelStrategy):
         self._silence_seconds = silence_seconds
         self._layout = ALONE
         self._saving: Any = None
+        self._unpublished: OSError | None = None
         self._saving_group: Any = None
 
     def mesh_shape(self, processes: int) -> tuple[int, int, int]:
@@ -233,15 +235,30 @@ class MeshParallel(_Watched, ModelParallelStrategy):
             self._saving.add_done_callback(lambda done: self._publish(done, content, path))
 
     def _publish(self, saving: Any, content: dict[str, Any], path: Path) -> None:
+        """Rank 0: let the file appear; in the thread that saved."""
         if saving.exception() is None:
-            self.checkpoint_io.save_checkpoint(content, path)
-            remove_other_shards(path, content[SHARDS])
+            try:
+                self.checkpoint_io.save_checkpoint(content, path)
+                remove_other_shards(path, content[SHARDS])
+            except OSError as error:
+                self._unpublished = error
 
     def finish_saving(self) -> None:
-        """Wait for the checkpoint that is being written."""
+        """Wait for the checkpoint that is being written.
+
+        Raises:
+            OSError: If it could not be written; the one before it is as it was.
+        """
         saving, self._saving = self._saving, None
-        if saving is not None:
+        if saving is None:
+            return
+        try:
             saving.result()
+        except CheckpointException as error:
+            first = next(iter(error.failures.values()))[0]
+            raise first if isinstance(first, OSError) else error from error
+        if self._unpublished is not None:
+            raise self._unpublished
 
     def remove_checkpoint(self, filepath: str | Path) -> None:
         """Remove a checkpoint file and its shards."""

@@ -52,7 +52,8 @@ class ColumnLinear(nn.Module):
         if self.bias is not None:
             bias = local(self.bias)
         elif bias is not None:
-            bias = bias[self._first : self._first + len(weight)]
+            whole = all_reduce_gradient(bias, self._group)
+            bias = whole[self._first : self._first + len(weight)]
         y = linear(all_reduce_gradient(x, self._group), weight, bias)
         return gather_columns(y, self._group) if self._gather else y
 

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 from typing import Any
 
 import lightning.pytorch as pl
@@ -35,8 +36,9 @@ class StopOnSignal(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals over."""
-        for number in SIGNALS:
-            signal.signal(number, self._ask)
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                signal.signal(number, self._ask)
         # Lightning asks rank 0 before each step whether it was told to end, 0.5 ms on gloo.
         loop: Any = trainer.fit_loop.epoch_loop
         loop._broadcast_sigterm_tensor = _nothing

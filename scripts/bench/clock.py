@@ -41,8 +41,9 @@ class Clock(pl.Callback):
         """Note the end, with the steps taken, and write."""
         self._mark("train_end")
         self._marks["steps"] = trainer.global_step
-        path = Path(trainer.default_root_dir) / FILE
-        path.write_text(json.dumps(self._marks), encoding="utf-8")
+        if trainer.is_global_zero:
+            path = Path(trainer.default_root_dir) / FILE
+            path.write_text(json.dumps(self._marks), encoding="utf-8")
 
 
 def _started() -> float:

@@ -7,6 +7,7 @@ a prediction, both through the program.
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,16 @@ from combo_lightning.data.schema import RESPONSE_KINDS
 from scripts.bench import product
 
 DRUGS, LINES, FEATURES, LINE_FEATURES = 100_000, 2_000, 4_000, 1_000
+
+
+@dataclass(frozen=True)
+class Tables:
+    """How large the tables of entities are."""
+
+    drugs: int = DRUGS
+    lines: int = LINES
+    features: int = FEATURES
+    line_features: int = LINE_FEATURES
 
 
 def main() -> int:
@@ -66,11 +77,11 @@ def main() -> int:
     return 0
 
 
-def write(out: Path, rows: int) -> None:
+def write(out: Path, rows: int, tables: Tables = Tables()) -> None:
     """Write a data set of random entities and responses."""
     draw = np.random.default_rng(1)
-    cells = _entities("cell", "L", LINES, LINE_FEATURES, draw)
-    drugs = _entities("drug", "D", DRUGS, FEATURES, draw)
+    cells = _entities("cell", "L", tables.lines, tables.line_features, draw)
+    drugs = _entities("drug", "D", tables.drugs, tables.features, draw)
     out.parent.mkdir(parents=True, exist_ok=True)
     with DatasetWriter(out, RESPONSE_KINDS["combo_score"], num_slots=2) as writer:
         for start in range(0, rows, 100_000):

@@ -1,13 +1,14 @@
 """Each layout against one process: the same losses, weights, rows and scores."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.parallel.ranks import Run, fit, run_on_ranks
+from tests.parallel.ranks import Run, assert_scores_equal, fit, run_on_ranks
 
 pytestmark = pytest.mark.slow
 
@@ -126,4 +127,63 @@ def test_validation_scores_equal_those_of_one_process(
     one = one_process(run)["scores"]
     assert "val_spearman" in one
     for rank in run_on_ranks(world, tmp_path, fit, run):
-        assert rank["scores"] == pytest.approx(one, rel=1e-5)
+        assert_scores_equal(rank["scores"], one, 1e-5)
+
+
+@pytest.mark.parametrize(("layout", "world"), [("ddp", 3), ("fsdp", 2), ("tp_fsdp", 4)])
+def test_tables_spread_over_processes_equal_whole_ones(
+    layout: str, world: int, small_screen: Path, one_process: OneProcess, tmp_path: Path
+) -> None:
+    run = Run(str(small_screen), layout, world, 14, str(tmp_path), ALL_TERMS, spread_from=4)
+    one = one_process(replace(run, spread_from=8192))
+    ranks = run_on_ranks(world, tmp_path, fit, run)
+    assert_equals(ranks, one, FP32)
+    for rank in ranks:
+        assert_scores_equal(rank["scores"], one["scores"], 1e-5)
+
+
+@pytest.mark.parametrize(("layout", "world"), [("tp", 2), ("tp_fsdp", 4)])
+@pytest.mark.parametrize("mode", ["per_entity", "per_sample"])
+def test_inputs_cut_by_features_equal_whole_ones(
+    layout: str,
+    world: int,
+    mode: str,
+    small_screen: Path,
+    one_process: OneProcess,
+    tmp_path: Path,
+) -> None:
+    network = {"dropout": 0.1, "mode": mode}
+    run = Run(str(small_screen), layout, world, 14, str(tmp_path), network, wide_from=10)
+    ranks = run_on_ranks(world, tmp_path, fit, run)
+    assert_equals(ranks, one_process(replace(run, wide_from=20_000)), FP32)
+
+
+@pytest.mark.parametrize(("layout", "world"), [("ddp", 2), ("tp_fsdp", 4)])
+def test_the_same_run_twice_gives_the_same_bits(
+    layout: str, world: int, small_screen: Path, tmp_path: Path
+) -> None:
+    first, second = (
+        run_on_ranks(
+            world,
+            tmp_path / name,
+            fit,
+            Run(str(small_screen), layout, world, 6, str(tmp_path / name), ALL_TERMS),
+        )[0]
+        for name in ("first", "second")
+    )
+    assert first["losses"] == second["losses"]
+    for name, weight in first["weights"].items():
+        assert torch.equal(weight, second["weights"][name])
+
+
+@pytest.mark.parametrize(("layout", "world"), LAYOUTS)
+def test_in_bf16_the_losses_stay_near_those_of_one_process(
+    layout: str, world: int, small_screen: Path, one_process: OneProcess, tmp_path: Path
+) -> None:
+    network = {"dropout": 0.1, "mode": "per_sample"}
+    run = Run(str(small_screen), layout, world, 10, str(tmp_path), network, precision="bf16-mixed")
+    one = one_process(run)
+    for rank in run_on_ranks(world, tmp_path, fit, run):
+        # bf16 has 8 bits; the masks are the same.
+        assert rank["losses"] == pytest.approx(one["losses"], rel=1e-2)
+        assert all(weight.dtype == torch.float32 for weight in rank["weights"].values())

@@ -1,0 +1,1 @@
+"""The poster's experiment: how training time falls with processes, measured and modelled."""
