@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 
 from combo_lightning.checkpoint import build_network
 from combo_lightning.cli.main import run_program
@@ -54,7 +55,7 @@ class PosterScreen:
             loader = self.data.train_dataloader()
             loader.set_epoch(epoch)
             for batch in loader:
-                if len(batch.cell_B) == batch_size:
+                if batch.total == batch_size:
                     yield self._moved(batch)
             epoch += 1
 
@@ -73,7 +74,5 @@ class PosterScreen:
         return build_network(NetworkConfig(dropout_mode=mode), self.catalog).to(self.device)
 
     def _moved(self, batch: Batch) -> Batch:
-        moved: dict[str, Any] = {
-            name: None if x is None else x.to(self.device) for name, x in batch._asdict().items()
-        }
-        return Batch(**moved)
+        moved: Batch = apply_to_collection(batch, torch.Tensor, lambda x: x.to(self.device))
+        return moved

@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,7 @@ class Trainer:
         size = self.layout.data_size
         reduce = clock.timed(dist.all_reduce)
 
-        def hook(_: Any, bucket: Any) -> Any:
+        def hook(_: Any, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
             buffer: Tensor = bucket.buffer().div_(size)
             reduce(buffer)
             done: torch.futures.Future[Tensor] = torch.futures.Future()
@@ -105,14 +104,6 @@ class Trainer:
         self.steps += 1
 
 
-def batches(screen: PosterScreen, layout: Layout, batch_size: int) -> Iterator[Batch]:
-    """Give this process's share of full batches, without end."""
-    screen.data.share = (layout.data_rank, layout.data_size)
-    for batch in screen.batches(batch_size):
-        if batch.total == batch_size:
-            yield batch
-
-
 def main() -> None:
     """Wait for orders until standard input ends."""
     keep_freed_memory()
@@ -128,13 +119,14 @@ def main() -> None:
     for name in ("_gather_into", "_scatter_into"):
         setattr(collectives, name, clock.timed(getattr(collectives, name)))
     screen = PosterScreen(Path(sys.argv[1]), device)
+    screen.data.share = (layout.data_rank, layout.data_size)
     trainers: dict[tuple[str, bool], Trainer] = {}
     for line in sys.stdin:
         order = json.loads(line)
         key = (order["mode"], order["bf16"])
         if key not in trainers:
             trainers[key] = Trainer(screen, layout, key[0], clock, bf16=key[1])
-        source = batches(screen, layout, order["batch"])
+        source = screen.batches(order["batch"])
         trainers[key].step(next(source))
         if layout.data_size > 1:
             dist.barrier()

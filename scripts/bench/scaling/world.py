@@ -33,7 +33,7 @@ HERE = Link("this host")
 
 
 class World:
-    """Processes of one group.
+    """Processes of one group; those behind slowed links have network namespaces of their own.
 
     Args:
         data: The poster's data set.
@@ -42,15 +42,21 @@ class World:
         link: What joins them.
     """
 
+    _slowed = 0
+
     def __init__(self, data: Path, ranks: int, threads: int, link: Link = HERE) -> None:
         self.ranks, self.threads, self.link = ranks, threads, link
         self._switch: subprocess.Popen[str] | None = None
-        self._spaces = [f"combo{i}" for i in range(ranks)] if link.rate_mbit else []
+        self._spaces: list[str] = []
+        if link.rate_mbit:
+            World._slowed += 1
+            self._spaces = [f"combo{World._slowed}-{i}" for i in range(ranks)]
+        self._subnet = f"10.214.{World._slowed}"
         address = "127.0.0.1"
         environment = dict(os.environ)
         if self._spaces:
             self._switch = self._connect()
-            address = "10.214.0.11"
+            address = f"{self._subnet}.11"
             environment["GLOO_SOCKET_IFNAME"] = "data0"
         with socket.socket() as probe:
             probe.bind(("", 0))
@@ -86,7 +92,8 @@ class World:
         switch = subprocess.Popen(
             [
                 *(sys.executable, str(NETDELAY), "--delay-ms", str(self.link.delay_ms)),
-                *("--rate-mbit", str(self.link.rate_mbit), "--queue-mb", "64", *self._spaces),
+                *("--rate-mbit", str(self.link.rate_mbit), "--queue-mb", "64"),
+                *("--subnet", self._subnet, *self._spaces),
             ],
             stdout=subprocess.PIPE,
             text=True,
