@@ -15,7 +15,8 @@ from combo_lightning.data.splits import SplitConfig, draw_split
 from combo_lightning.data.transforms import TransformConfig
 from combo_lightning.errors import InputError
 from combo_lightning.model import EncoderConfig, HeadConfig, NetworkConfig
-from combo_lightning.task import ComboTask, OptimizerConfig, seen_in_training, warmup_cosine
+from combo_lightning.optimizer import OptimizerConfig, warmup_cosine
+from combo_lightning.task import ComboTask, seen_in_training
 from tests.data.screens import full_screen
 
 ENCODER = EncoderConfig(widths=[8, 8], dropout=0.2, id_embedding=4)

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 logger = logging.getLogger(__name__)
 
@@ -143,9 +144,9 @@ class RankWatch:
         """
         if len(set(self.hosts)) == 1:
             address = "127.0.0.1"
-        work: Callable[[], None] = lambda: self._follow(address, port, token)  # noqa: E731
+        work = partial(self._follow, address, port, token)
         if self.rank == 0:
-            work = lambda: self._lead(token)  # noqa: E731
+            work = partial(self._lead, token)
         self._thread = threading.Thread(target=work, name="rank-watch", daemon=True)
         self._thread.start()
 

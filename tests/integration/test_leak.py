@@ -15,7 +15,8 @@ from combo_lightning.data.dataset import ScreenDataset, read_dataset
 from combo_lightning.data.splits import Split, SplitConfig
 from combo_lightning.data.transforms import TransformConfig
 from combo_lightning.model import EncoderConfig, HeadConfig, NetworkConfig
-from combo_lightning.task import ComboTask, OptimizerConfig
+from combo_lightning.optimizer import OptimizerConfig
+from combo_lightning.task import ComboTask
 
 
 def train(dataset: ScreenDataset, split: SplitConfig, monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -186,9 +186,10 @@ def build(run: Run, *callbacks: pl.Callback) -> tuple[pl.Trainer, Any, Any]:
     from combo_lightning.data.datamodule import ComboDataModule
     from combo_lightning.data.splits import SplitConfig
     from combo_lightning.model import cache, combo
+    from combo_lightning.optimizer import OptimizerConfig
     from combo_lightning.parallel import shard, tensor
     from combo_lightning.runs.checkpointing import AtomicCheckpointIO
-    from combo_lightning.task import ComboTask, OptimizerConfig
+    from combo_lightning.task import ComboTask
 
     # So that layers of this small network are units of their own, too.
     shard.UNIT_SIZE = 100

@@ -77,7 +77,7 @@ class Trainer:
         size = self.layout.data_size
         reduce = clock.timed(dist.all_reduce)
 
-        def hook(_: Any, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+        def hook(_: Any, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:  # type: ignore[name-defined]
             buffer: Tensor = bucket.buffer().div_(size)
             reduce(buffer)
             done: torch.futures.Future[Tensor] = torch.futures.Future()
