@@ -34,6 +34,8 @@ from combo_lightning.parallel.watch import SILENCE_SECONDS, TOKEN_BYTES, RankWat
 BUCKET_MB = 1024
 # A process that fails because another has gone waits so long for the watch to name that one.
 LINGER_SECONDS = 5.0
+# A process that has found a mistake in the input waits so long for the others to find it.
+FIND_SECONDS = 2.0
 
 
 class _Watched:
@@ -68,8 +70,12 @@ class _Watched:
 
     def on_exception(self, exception: BaseException) -> None:
         """Wait for the watch to tell what has happened, unless this process knows."""
-        if self._watch is not None and not isinstance(exception, RunStopped):
-            known = isinstance(exception, InputError | KeyboardInterrupt)
+        if self._watch is None or isinstance(exception, RunStopped):
+            return
+        if isinstance(exception, InputError):
+            self._watch.fail(FIND_SECONDS)
+        else:
+            known = isinstance(exception, KeyboardInterrupt)
             self._watch.abandon(0 if known else LINGER_SECONDS)
 
     def _end_watch(self) -> None:

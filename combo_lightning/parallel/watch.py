@@ -124,6 +124,7 @@ class RankWatch:
         self._progress = 0
         self._leaving = threading.Event()
         self._abandoned = False
+        self._deaf = False
         self._thread: threading.Thread | None = None
         self._server: socket.socket | None = None
 
@@ -156,9 +157,20 @@ class RankWatch:
 
     def leave(self) -> None:
         """Say goodbye, unless abandoned: what happens to this process now is no failure."""
+        if self._deaf:
+            return
         self._leaving.set()
         if self._thread is not None:
             self._thread.join(timeout=5 * BEAT_SECONDS)
+
+    def fail(self, linger_seconds: float) -> None:
+        """End by a mistake in the input, which the others may find as well, and say themselves.
+
+        Args:
+            linger_seconds: How long to wait for that; nothing ends this process meanwhile.
+        """
+        self._deaf = True
+        time.sleep(linger_seconds)
 
     def abandon(self, linger_seconds: float) -> None:
         """End without goodbye, as this process has failed; the others will end too.
@@ -172,7 +184,7 @@ class RankWatch:
         self._leaving.set()
 
     def _end(self, message: str) -> None:
-        if not self._leaving.is_set():
+        if not (self._leaving.is_set() or self._deaf):
             logger.error("error: %s; the run ends on all ranks", message)
             self._die(EXIT_CODE)
 
@@ -251,7 +263,7 @@ class RankWatch:
                 beats = link.beats()
                 if _GOODBYE in beats:
                     return
-                if _END in beats:
+                if _END in beats and not self._deaf:
                     self._die(EXIT_CODE)
                     return
                 if beats:
@@ -261,7 +273,7 @@ class RankWatch:
             if self._leaving.is_set() and not self._abandoned:
                 link.send(_GOODBYE)
         # One of the living speaks.
-        if self.rank > 1 and not self._leaving.is_set():
+        if self.rank > 1 and not (self._leaving.is_set() or self._deaf):
             time.sleep(2 * BEAT_SECONDS)
             self._die(EXIT_CODE)
         else:
