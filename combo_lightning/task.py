@@ -113,7 +113,8 @@ class ComboTask(pl.LightningModule):
             # A large table is spread: a process reads and encodes its range of the entities.
             bounds = entity_bounds(count, self.layout.data_size)[self.layout.data_rank :]
         self._starts[name] = bounds[0]
-        features = torch.from_numpy(features_EG[bounds[0] : bounds[1], columns])
+        here = np.ascontiguousarray(features_EG[bounds[0] : bounds[1], columns])
+        features = torch.from_numpy(here)
         self.register_buffer(f"{name}_features", features, persistent=False)
         self.register_buffer(f"{name}_id", torch.arange(count), persistent=False)
         self._ddp_params_and_buffers_to_ignore += [f"{name}_features", f"{name}_id"]

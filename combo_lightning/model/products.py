@@ -58,6 +58,8 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 class _OneDnnLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        # Columns of a wider table would take oneDNN's plain loops: 400 times the time.
+        x = x.contiguous()
         ctx.save_for_backward(x, weight)
         return _product(x, weight, bias)
 

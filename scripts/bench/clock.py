@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,12 @@ class Clock(pl.Callback):
         self._mark("first_step")
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the end of the epoch's steps."""
+        """Note the end of the epoch's steps, and the most memory that they took."""
         self._mark("steps_end")
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        high = re.search(r"VmHWM:\s*(\d+)", status)
+        assert high is not None
+        self._marks.setdefault("steps_peak_mb", int(high[1]) / 1024)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the end, with the steps taken, and write."""

@@ -16,17 +16,33 @@ from typing import Any
 import torch
 
 from scripts.bench import machine
-from scripts.bench.scaling.cost_model import CostModel, Setting
+from scripts.bench.scaling.cost_model import TERMS, CostModel, Setting
 from scripts.bench.scaling.picture import draw
 from scripts.bench.scaling.world import HERE, Link, World, can_slow
 
 KINDS = (("per_sample", False), ("per_entity", True))
 # Latency and bandwidth that the switch between network namespaces holds.
 SLOWED = (Link("1 ms, 1 Gbit/s", 1.0, 1000), Link("5 ms, 1 Gbit/s", 5.0, 1000))
+SLOWED_HELD_OUT = (Link("3 ms, 1 Gbit/s", 3.0, 1000), Link("4 ms, 0.6 Gbit/s", 4.0, 600))
+# Worlds as (ranks, threads of each), with the global batches that are fitted and held out.
+HERE_FITTED = {
+    (1, 1): (256, 4096),
+    (2, 1): (256, 4096, 8192),
+    (4, 1): (256, 4096),
+    (1, 2): (512, 4096),
+}
+HERE_HELD_OUT = {
+    (1, 1): (768, 2048),
+    (2, 1): (768, 2048),
+    (4, 1): (768, 2048, 16384),
+    (1, 2): (2048, 8192),
+}
 SECONDS_A_TURN = 1.0
 
+Named = list[tuple[str, Setting]]
 
-def plan(cores: int) -> tuple[list[tuple[str, Setting]], list[tuple[str, Setting]]]:
+
+def plan(cores: int) -> tuple[Named, Named]:
     """Name what is fitted, and what is held out, before anything is measured.
 
     Args:
@@ -35,29 +51,21 @@ def plan(cores: int) -> tuple[list[tuple[str, Setting]], list[tuple[str, Setting
     Returns:
         (world, setting) to fit, and to predict.
     """
-    fitted: list[tuple[str, Setting]] = []
-    held_out: list[tuple[str, Setting]] = []
-    for mode, bf16 in KINDS:
-        for ranks in (1, 2, 4):
-            strong = [(256, True), (4096, True), (1024, False)]
-            weak = [(256 * ranks, True), (4096 * ranks, ranks != 4)] if ranks > 1 else []
-            for batch, used in dict.fromkeys([*strong, *weak]):
-                setting = Setting(mode, bf16, batch, ranks, 1, cores, ranks)
-                if ranks == 4 and batch == 256:
-                    used = False
-                chosen = fitted if used else held_out
-                if (f"{ranks}", setting) not in [*fitted, *held_out]:
-                    chosen.append((f"{ranks}", setting))
-        both = Setting(mode, bf16, 8192, 1, 2, cores, 1)
-        held_out.append(("1 x 2", both))
-    for index, link in enumerate(SLOWED):
+
+    def settings(here: dict[tuple[int, int], tuple[int, ...]], links: tuple[Link, ...]) -> Named:
+        named: Named = []
         for mode, bf16 in KINDS:
-            for batch in (256, 4096):
-                setting = Setting(
-                    mode, bf16, batch, 2, 1, cores, 2, link.delay_ms / 1e3, link.rate_mbit * 125e3
-                )
-                (held_out if index else fitted).append((link.name, setting))
-    return fitted, held_out
+            for (ranks, threads), batches in here.items():
+                for batch in batches:
+                    setting = Setting(mode, bf16, batch, ranks, threads, cores, ranks)
+                    named.append((f"{ranks} x {threads}", setting))
+            for link in links:
+                slow = (link.delay_ms / 1e3, link.rate_mbit * 125e3)
+                for batch in (256, 4096):
+                    named.append((link.name, Setting(mode, bf16, batch, 2, 1, cores, 2, *slow)))
+        return named
+
+    return settings(HERE_FITTED, SLOWED), settings(HERE_HELD_OUT, SLOWED_HELD_OUT)
 
 
 def measure(data: Path, wanted: list[tuple[str, Setting]], repeats: int) -> list[dict[str, Any]]:
@@ -65,10 +73,11 @@ def measure(data: Path, wanted: list[tuple[str, Setting]], repeats: int) -> list
     names = dict.fromkeys(name for name, _ in wanted)
     worlds: dict[str, World] = {}
     for name in names:
-        link = next((link for link in SLOWED if link.name == name), HERE)
+        slowed = (*SLOWED, *SLOWED_HELD_OUT)
+        link = next((link for link in slowed if link.name == name), HERE)
         if link is HERE:
             ranks, _, threads = name.partition(" x ")
-            worlds[name] = World(data, int(ranks), int(threads or 1))
+            worlds[name] = World(data, int(ranks), int(threads))
         else:
             worlds[name] = World(data, 2, 1, link)
     found: list[list[dict[str, float]]] = [[] for _ in wanted]
@@ -138,7 +147,7 @@ def main() -> int:
             str(kind): machine.gemm_rate(kind) / 1e9 for kind in (torch.float32, torch.bfloat16)
         },
         "named_before": named,
-        "costs": model.costs,
+        "costs": dict(zip(TERMS, model.costs, strict=True)),
         "fitted": lines[: len(fitted)],
         "held_out": lines[len(fitted) :],
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),

@@ -3,8 +3,10 @@
 seconds = flop / (rate of the rank's cores) + ranks on the host x bytes / bandwidth of its memory
         + small operations x share of a core + messages x latency + bytes / bandwidth of the link
 
-It is linear in 1 / rate, 1 / bandwidth and so on, which are fitted by least squares of relative
-errors with no negative term.
+Two things no data sheet tells are fitted too: the part of the products that a second thread does
+not speed up, and how often a message over TCP waits for the link, whose window opens a round trip
+at a time. It is linear in 1 / rate, 1 / bandwidth and so on, which are fitted by least squares of
+relative errors with no negative term.
 """
 
 import math
@@ -13,6 +15,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import nnls
+
+TERMS = (
+    "fp32 flop",
+    "bf16 flop",
+    "fp32 flop one thread does",
+    "bf16 flop one thread does",
+    "bytes of memory",
+    "small operations",
+    "messages",
+    "bytes on this host",
+    "further latencies a message",
+    "further bytes on the link",
+)
 
 # The published network: widths, and weights.
 CELL_FEATURES, DRUG_FEATURES, WIDTH, WEIGHTS = 921, 3829, 1000, 13_760_001
@@ -89,20 +104,27 @@ def messages(setting: Setting) -> tuple[float, float]:
 
 
 def terms(setting: Setting) -> list[float]:
-    """Give the terms of the model: fp32 flop, bf16 flop, memory, operations, messages, bytes."""
+    """Give the terms of the model, in the order of `TERMS`."""
     crowding = 1.0
     if setting.cores:
         crowding = max(1.0, setting.ranks_a_host * setting.threads / setting.cores)
     work = flop(setting) / setting.threads * crowding
+    # What further threads leave to one.
+    serial = flop(setting) * (1 - 1 / setting.threads)
     count, sent = messages(setting)
     return [
         0.0 if setting.bf16 else work,
         work if setting.bf16 else 0.0,
+        0.0 if setting.bf16 else serial,
+        serial if setting.bf16 else 0.0,
         memory_bytes(setting) * setting.ranks_a_host,
         crowding,
         count,
         # Without a link of its own every byte passes the host's processors.
         0.0 if setting.link_bytes else sent * setting.ranks_a_host,
+        # Beyond what `of_link` counts: waiting for TCP's window, and its overhead a byte.
+        count * setting.delay_seconds,
+        sent / setting.link_bytes if setting.link_bytes else 0.0,
     ]
 
 
@@ -142,18 +164,21 @@ class Machine:
     Args:
         name: Its name.
         flops: Rate in bf16 that these products reach: 40 % of the peak.
+        flops_fp32: The same in fp32 (TF32 on tensor cores).
         memory: Bandwidth of its memory, bytes a second.
         operations: Seconds of a step's small operations.
     """
 
     name: str
     flops: float
+    flops_fp32: float
     memory: float
     operations: float
 
     def seconds(self, setting: Setting) -> float:
         """Give the seconds of a step."""
-        own = flop(setting) / self.flops + memory_bytes(setting) / self.memory
+        rate = self.flops if setting.bf16 else self.flops_fp32
+        own = flop(setting) / rate + memory_bytes(setting) / self.memory
         return own + self.operations + of_link(setting)
 
 
@@ -165,6 +190,6 @@ NETWORKS = {
     "InfiniBand NDR": (2e-6, 45e9),
 }
 MACHINES = (
-    Machine("A100 (312 TFLOP/s)", 0.4 * 312e12, 1.5e12, 1.2e-3),
-    Machine("H100 (989 TFLOP/s)", 0.4 * 989e12, 3.3e12, 0.8e-3),
+    Machine("A100 (312 TFLOP/s)", 0.4 * 312e12, 0.4 * 156e12, 1.5e12, 1.2e-3),
+    Machine("H100 (989 TFLOP/s)", 0.4 * 989e12, 0.4 * 495e12, 3.3e12, 0.8e-3),
 )
