@@ -63,7 +63,7 @@ def ancestries(rounds: Rounds, num_groups: int) -> dict[int, dict[int, Ancestry]
 
 
 def _after(record: RoundRecord | None, group: int, before: Mapping[int, Ancestry]) -> Ancestry:
-    if record is not None and record.reason == AVERAGED and record.adopted and record.met:
+    if record is not None and record.reason == AVERAGED and record.met:
         shares: dict[int, float] = {}
         for member in record.met:
             for ancestor, share in before[member].items():
@@ -139,7 +139,7 @@ def _change(
 ) -> Literal["adopted", "averaged", "mutated"] | None:
     if record.adopted and record.source != record.group:
         return "adopted"
-    if record.adopted and record.reason == AVERAGED:
+    if record.reason == AVERAGED:
         return "averaged"
     changed = bool(record.mutated) or record.hyperparameters != before
     return "mutated" if changed else None

@@ -90,7 +90,7 @@ class RoundRecord:
                 str(g): {metric: _pack(rows) for metric, rows in of_group.items()}
                 for g, of_group in self.rows.items()
             }
-        plain["margin"] = plain_number(self.margin)
+        plain["adopted"], plain["margin"] = bool(self.adopted), plain_number(self.margin)
         plain["mutated"] = {
             name: [plain_number(before), plain_number(after)]
             for name, (before, after) in self.mutated.items()

@@ -30,7 +30,7 @@ def record(number: int, group: int, **changes: Any) -> RoundRecord:
         group=group,
         step=100 * number,
         time=f"2026-11-25T13:{number:02}:00+00:00",
-        living=(0, 1, 2, 3),
+        living=(0, 1, 2),
         met=(),
         scores={group: {"mse": 1.0 / (1 + number)}},
         ages={group: number},

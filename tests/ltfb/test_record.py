@@ -60,9 +60,11 @@ def test_a_record_comes_back_from_its_line_which_is_standard_json(made: RoundRec
 
 
 def test_numpys_numbers_are_written_as_json_has_them() -> None:
-    made = record(3, 0, bytes=np.int64(7), living=(np.int64(1),), margin=np.float64(0.5))
+    made = record(
+        3, 0, bytes=np.int64(7), living=(np.int64(1),), margin=np.float64(0.5), adopted=np.True_
+    )
     back = RoundRecord.from_line(made.to_line())
-    assert (back.bytes, back.living, back.margin) == (7, (1,), 0.5)
+    assert (back.bytes, back.living, back.margin, back.adopted) == (7, (1,), 0.5, True)
 
 
 def test_the_record_of_a_run_is_read_by_round_and_group(tmp_path: Path) -> None:
