@@ -1,0 +1,1 @@
+"""LTFB: tournaments between trainer groups that train one kind of model side by side."""
