@@ -6,6 +6,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from combo_lightning.data.splits import TEST, TRAIN
 from combo_lightning.errors import InputError
 from combo_lightning.evaluation.comparison import Comparison, compare, rows_frame, summarise_folds
 from combo_lightning.evaluation.replicates import WHY_NOT_A_CEILING
@@ -58,7 +59,7 @@ def test_a_model_that_diverged_is_beaten_by_all() -> None:
 
 def test_one_test_row_has_no_r2_and_still_a_verdict() -> None:
     screen, _ = additive_screen(rows=300)
-    split = split_of(np.where(np.arange(300) == 7, 2, 0))
+    split = split_of(np.where(np.arange(300) == 7, TEST, TRAIN))
     response = screen.responses.response_N[7:8].astype(float)
     comparison = compare(screen, split, {"model": response})
     assert comparison.lines()[0].endswith("of RMSE.")
@@ -102,7 +103,7 @@ def small_comparison(weight_N: npt.ArrayLike | None = None) -> Comparison:
         response_N=[1, 2, 3, 4, 5, 6, 7, 9, 8, 2],
         weight_N=weight_N,
     )
-    split = split_of([0] * 6 + [2] * 4)
+    split = split_of([TRAIN] * 6 + [TEST] * 4)
     return compare(screen, split, {"model": np.array([7.0, 8, 8, 3])})
 
 
@@ -140,7 +141,7 @@ def test_the_ceiling_is_explained_where_the_model_passes_it(*, noise: float, sai
     both = np.concatenate([one, one[:, ::-1]])
     # Plate effects that the order tells: not noise, but replicates disagree by them.
     y = np.tile(draw.normal(0, 10, 400), 2) + draw.normal(0, noise, 800)
-    split = split_of(np.tile(np.where(np.arange(400) % 5 == 0, 2, 0), 2))
+    split = split_of(np.tile(np.where(np.arange(400) % 5 == 0, TEST, TRAIN), 2))
     screen = build_screen(np.zeros(800), both, y)
     prediction = 0.9 * y[split.test_rows] if said else np.zeros(len(split.test_rows))
     comparison = compare(screen, split, {"model": prediction})
