@@ -61,7 +61,9 @@ class ComboDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.seed = seed
-        self.group_rows_config = GroupRowsConfig(group_rows, overlap, tournament_rows)
+        # Tournaments ask whether groups are scored on rows of their own.
+        self.tournament_rows = tournament_rows
+        self._sharing = GroupRowsConfig(group_rows, overlap, tournament_rows)
         # Where features too large for a checkpoint are written, beside it; None: they stay in
         # memory and in the checkpoint.
         self.features_folder: Path | None = None
@@ -86,7 +88,7 @@ class ComboDataModule(pl.LightningDataModule):
         self._dataset = read_dataset(self.path)
         self._split = draw_split(self._dataset, self.split_config, self.seed)
         self._group_rows = draw_group_rows(
-            self._dataset, self._split, self.group_rows_config, self.trainer_group, self.seed
+            self._dataset, self._split, self._sharing, self.trainer_group, self.seed
         )
         self._catalog = Catalog.fit(
             self._dataset, self._split, self.transform_config, self.features_folder
@@ -124,7 +126,7 @@ class ComboDataModule(pl.LightningDataModule):
         return self._split
 
     @property
-    def group_rows(self) -> GroupRows:
+    def trainer_group_rows(self) -> GroupRows:
         """The rows of this trainer group; after `setup`.
 
         Raises:
@@ -146,7 +148,7 @@ class ComboDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> ShuffledBatches:
         """Give this trainer group's training batches, in a new order each epoch."""
-        mine = self.group_rows
+        mine = self.trainer_group_rows
         return ShuffledBatches(
             self._loaded_columns,
             mine.train_rows,
@@ -163,7 +165,7 @@ class ComboDataModule(pl.LightningDataModule):
         Raises:
             InputError: If there are no tournament rows.
         """
-        rows = self.group_rows.tournament_rows
+        rows = self.trainer_group_rows.tournament_rows
         if not len(rows):
             mend = "set data.split.tournament_fraction above 0"
             if self.split_config.kind == "file":

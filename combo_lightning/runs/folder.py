@@ -117,8 +117,8 @@ class RunRecord(pl.Callback):
                 "index": index,
                 "count": count,
                 "rows": {
-                    "train": len(data.group_rows.train_rows),
-                    "tournament": len(data.group_rows.tournament_rows),
+                    "train": len(data.trainer_group_rows.train_rows),
+                    "tournament": len(data.trainer_group_rows.tournament_rows),
                 },
             }
         starts = self._record.setdefault("starts", [])

@@ -64,7 +64,7 @@ def test_each_group_has_an_order_of_its_own_and_as_many_batches_as_the_others(
     if group_rows == "partition":
         assert len(set().union(*orders)) == sum(map(len, orders))
     for data, order in zip(groups, orders, strict=True):
-        assert set(order) <= set(data.group_rows.train_rows)
+        assert set(order) <= set(data.trainer_group_rows.train_rows)
         assert order_of(data, 1) != order
         assert not set(order) & set(data.split.tournament_rows)
 
@@ -76,7 +76,7 @@ def test_what_is_exchanged_with_the_weights_is_the_same_in_all_groups() -> None:
         mine = module_of((k, 3), **options)
         np.testing.assert_equal(mine.catalog.to_plain(), alone.catalog.to_plain())
         np.testing.assert_array_equal(mine.split.part_N, alone.split.part_N)
-        assert len(mine.group_rows.train_rows) < len(alone.group_rows.train_rows)
+        assert len(mine.trainer_group_rows.train_rows) < len(alone.trainer_group_rows.train_rows)
 
 
 def test_a_shared_tournament_is_scored_on_the_same_batches_in_all_groups() -> None:
@@ -91,6 +91,7 @@ def test_a_shared_tournament_is_scored_on_the_same_batches_in_all_groups() -> No
 
 def test_a_tournament_per_group_is_scored_on_parts_of_the_tournament_rows() -> None:
     groups = [module_of((k, 3), split=JUDGED, tournament_rows="per_group") for k in range(3)]
+    assert {data.tournament_rows for data in groups} == {"per_group"}
     found = [measured(list(data.tournament_dataloader())) for data in groups]
     together = measured(list(module_of(split=JUDGED).tournament_dataloader()))
     assert sorted(value for part in found for value in part) == sorted(together)
