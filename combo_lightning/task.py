@@ -240,6 +240,30 @@ class ComboTask(pl.LightningModule):
         for name, prediction in self._collect(self.test_scores, batch).items():
             self.test_predictions.setdefault(name, []).append(prediction)
 
+    def on_tournament_start(self) -> None:
+        """Forget what earlier weights encoded."""
+        self._encoded = None
+        gather_small_weights(self._built())
+
+    def on_tournament_end(self) -> None:
+        """Free the encoded entities."""
+        self._end_evaluation()
+
+    def tournament_scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Score each row of the whole batch: its weighted squared and absolute error.
+
+        Args:
+            batch: This process's share of the tournament rows' batch.
+
+        Returns:
+            ``mse`` and ``mae``, ``[N]``, in the response's unit; equal on all processes.
+        """
+        predicted = self._in_unit(self.predict_orders(batch)["model"])
+        error = predicted - self._in_unit(batch.response_B)
+        weight = 1.0 if batch.weight_B is None else batch.weight_B
+        scores = {"mse": weight * error.square(), "mae": weight * error.abs()}
+        return {name: self.layout.merge(x, [batch.total]) for name, x in scores.items()}
+
     def on_validation_epoch_end(self) -> None:
         """Log ``val_mse`` and the other scores, in the response's unit."""
         self._log_scores("val", self.val_scores)

@@ -9,14 +9,25 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pyarrow as pa
-from jsonargparse.typing import NonNegativeInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from combo_lightning.cli.group_of_fit import (
+    StartGroups,
+    config_of,
+    group_seed,
+    is_finished,
+    join_group,
+    rejoins,
+    resume_point,
+)
 from combo_lightning.cli.main import invocation
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError, RunStopped, did_you_mean
 from combo_lightning.evaluation.metric import SCORE_NAMES
+from combo_lightning.ltfb import LTFB
+from combo_lightning.ltfb.groups import GroupPlace, TrainerGroups
 from combo_lightning.parallel.processes import (
     leave_process_group,
     process_rank,
@@ -31,7 +42,7 @@ from combo_lightning.runs.checkpointing import (
     BestCheckpoint,
     LastCheckpoint,
 )
-from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir, read_record
+from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir
 from combo_lightning.runs.metrics_csv import MetricsCsv
 from combo_lightning.runs.progress import RunProgressBar
 from combo_lightning.runs.stopping import StopOnSignal
@@ -46,6 +57,10 @@ RUN_DIR_VARIABLE = "COMBO_LIGHTNING_RUN_DIR"
 
 class ComboCLI(LightningCLI):
     """LightningCLI with run folders, exact resuming and the test beside baselines."""
+
+    # The trainer group that this process belongs to, and what cut the launch into groups.
+    place: GroupPlace | None = None
+    environment: TrainerGroups | None = None
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -87,6 +102,20 @@ class ComboCLI(LightningCLI):
             help="Steps between saves of last.ckpt within an epoch; 0: at each epoch's end only.",
         )
         parser.add_argument(
+            "--num_groups",
+            type=PositiveInt,
+            default=1,
+            help="Trainer groups that hold tournaments, with --config configs/ltfb.yaml: started "
+            "here, or cut from what torchrun or srun has started (fit only).",
+        )
+        parser.add_argument(
+            "--group",
+            type=NonNegativeInt | None,
+            default=None,
+            help="Be this one of num_groups, as a job of its own that meets the others in "
+            "--run_dir; with LTFB's channel 'directory' (fit only).",
+        )
+        parser.add_argument(
             "--precision",
             type=Precision,
             default="32-true",
@@ -115,8 +144,13 @@ class ComboCLI(LightningCLI):
         refuse_fsdp1(config.trainer.strategy)
         if self.subcommand == "fit":
             run_dir = self._run_dir(config.resume or config.run_dir, Path(config.data.path))
+            self.place, self.environment = self._join(config, run_dir)
+            if self.place is not None:
+                run_dir = self.place.group_folder
+                config.model.seed = group_seed(config.seed_everything, self.place.group)
             # The first process makes the folder, perhaps before another one looks.
-            if not process_rank() and not config.resume and (run_dir / CONFIG).exists():
+            again = config.resume or rejoins()
+            if not process_rank() and not again and (run_dir / CONFIG).exists():
                 raise InputError(
                     f"{run_dir} holds a run already; go on with '--resume {run_dir}' or choose "
                     "another --run_dir"
@@ -131,6 +165,22 @@ class ComboCLI(LightningCLI):
             run_dir = self._checkpoints_folder.parent
         config.trainer.default_root_dir = str(run_dir)
         config.precision = choose_precision(config.precision, str(config.trainer.accelerator))
+
+    def _join(self, config: Any, run_dir: Path) -> tuple[GroupPlace | None, TrainerGroups | None]:
+        """Find this process's trainer group.
+
+        Raises:
+            InputError: If there are groups and no tournaments.
+        """
+        names = [str(getattr(c, "class_path", c)) for c in config.trainer.callbacks or []]
+        if config.num_groups > 1 and not any(name.endswith(".LTFB") for name in names):
+            raise InputError(
+                f"num_groups is {config.num_groups}, but no LTFB callback lets the groups meet; "
+                "add --config configs/ltfb.yaml"
+            )
+        if config.group is not None and not config.run_dir and not config.resume:
+            raise InputError("--group needs --run_dir, the folder in which the groups meet")
+        return join_group(config.num_groups, config.group, run_dir)
 
     def _run_dir(self, named: str | None, data: Path) -> Path:
         """Choose the run folder: one for all processes of a run.
@@ -166,6 +216,8 @@ class ComboCLI(LightningCLI):
             raise
         except (TypeError, ValueError) as error:
             raise InputError(f"the configuration cannot be used: {error}") from error
+        if self.place is not None:
+            self.datamodule.trainer_group = (self.place.group, self.place.num_groups)
         # Beside the checkpoints that this command writes, or the one that it reads.
         self.datamodule.features_folder = self._checkpoints_folder
 
@@ -176,6 +228,8 @@ class ComboCLI(LightningCLI):
         plugins = config.get("plugins") or []
         plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
         config["plugins"] = [*plugins, AtomicCheckpointIO()]
+        if self.environment is not None:
+            config["plugins"].append(self.environment)
         # The best checkpoint comes before the last: what it has just decided is saved with it.
         record = RunRecord(invocation(), self._run_config())
         best, last = self._checkpoints(config)
@@ -193,7 +247,8 @@ class ComboCLI(LightningCLI):
     def _run_config(self) -> str:
         """Give the configuration for the run folder, for `test` and `fit --resume`."""
         config = self.config[self.subcommand].clone()
-        for key in ("config", "run_dir", "resume", "ckpt_path", "trainer.default_root_dir"):
+        always = ("config", "run_dir", "resume", "ckpt_path", "trainer.default_root_dir", "group")
+        for key in always:
             config.pop(key, None)
         parser = self._parser(self.subcommand)
         text: str = parser.dump(config, skip_none=False, skip_validation=True)
@@ -205,17 +260,27 @@ class ComboCLI(LightningCLI):
         self._check_monitors(datamodule)
         last = Path(self.trainer.default_root_dir) / "checkpoints" / LAST
         resume = bool(self.config.fit.resume)
-        if resume and not last.exists():
+        start = last if resume and last.exists() else None
+        if self.place is not None:
+            start = resume_point(self.place, resume=resume)
+        if resume and start is None:
             logger.info("%s has no checkpoint yet: the fit starts again", last.parent.parent)
-        self.trainer.fit(
-            model, datamodule=datamodule, ckpt_path=str(last) if last.exists() and resume else None
-        )
+        self.trainer.fit(model, datamodule=datamodule, ckpt_path=start and str(start))
+        if self.place is not None:
+            self._end_population(self.place)
+            return
         best = last.with_name(BEST)
         logger.info(
             "next: combo-lightning test --config %s --ckpt_path %s",
             last.parent.parent / CONFIG,
             best,
         )
+
+    def _end_population(self, place: GroupPlace) -> None:
+        """Write the champion's checkpoint and the ensemble's, where this group named the champion."""
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, LTFB) and callback.champion and self.trainer.is_global_zero:
+                write_population(place.folder)
 
     def _check_monitors(self, datamodule: ComboDataModule) -> None:
         """Refuse to watch what will not be there; Lightning finds out after the first epoch.
@@ -269,11 +334,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
     words = list(arguments)
     run_dir = _value_of("--resume", words) if command == "fit" else None
     if run_dir is not None:
-        record = read_record(Path(run_dir))
-        if record["status"] == "finished" and len(words) <= 2:
+        if is_finished(Path(run_dir)) and len(words) <= 2:
             logger.info("%s is finished; give a higher --trainer.max_epochs to go on", run_dir)
             return 0
-        words = ["--config", str(Path(run_dir) / CONFIG), *words]
+        words = ["--config", str(config_of(Path(run_dir))), *words]
     with warnings.catch_warnings():
         _silence_known_warnings()
         try:
@@ -293,6 +357,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
             )
         except MisconfigurationException as error:
             raise InputError(f"the trainer's options do not fit: {error}") from error
+        except StartGroups as groups:
+            from combo_lightning.cli.trainer_groups import TrainerGroupRun
+
+            return TrainerGroupRun(groups.num_groups, groups.folder, [command, *arguments]).run()
         except RunStopped as stopped:
             logger.info("%s", stopped)
             return 128 + stopped.signal

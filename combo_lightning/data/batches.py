@@ -132,7 +132,7 @@ class OrderedBatches:
 
 
 class ShuffledBatches(OrderedBatches):
-    """All training rows once an epoch, in an order drawn from (seed, epoch).
+    """All training rows once an epoch, in an order drawn from (seed, epoch, trainer group).
 
     It resumes in the middle of an epoch: Lightning keeps `state_dict` in checkpoints and sets the
     epoch through `sampler`. A last batch that is not full is used too.
@@ -143,6 +143,8 @@ class ShuffledBatches(OrderedBatches):
         batch_size: Rows of a step of all processes.
         seed: The run's seed; equal on all ranks of a trainer group.
         share: This process's share of each batch, and of how many.
+        group: The trainer group; 0 has the order of a run of one group.
+        epoch_rows: Rows of an epoch: the first so many of its order; None: all.
     """
 
     def __init__(
@@ -152,9 +154,13 @@ class ShuffledBatches(OrderedBatches):
         batch_size: int,
         seed: int,
         share: tuple[int, int] = (0, 1),
+        group: int = 0,
+        epoch_rows: int | None = None,
     ) -> None:
         super().__init__(columns, rows, batch_size, share)
         self._seed = seed
+        self._group = group
+        self._epoch_rows = len(rows) if epoch_rows is None else epoch_rows
         self._epoch = 0
         self._position = 0
 
@@ -163,14 +169,18 @@ class ShuffledBatches(OrderedBatches):
         """What Lightning calls `set_epoch` of."""
         return self
 
+    def __len__(self) -> int:
+        return -(-self._epoch_rows // self._batch_size)
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next iteration takes."""
         self._epoch = epoch
 
     def order(self, epoch: int) -> Tensor:
-        """Draw the order of an epoch: a permutation of the training rows, int32."""
-        draw = np.random.default_rng([self._seed, epoch])
-        return self._rows[torch.from_numpy(draw.permutation(len(self._rows)))]
+        """Draw the order of an epoch: training rows, each at most once, int32."""
+        key = [self._seed, epoch, self._group] if self._group else [self._seed, epoch]
+        place = np.random.default_rng(key).permutation(len(self._rows))[: self._epoch_rows]
+        return self._rows[torch.from_numpy(place)]
 
     def __iter__(self) -> Iterator[Batch]:
         # Runs at the first `next`, after Lightning has set epoch and position.

@@ -1,4 +1,4 @@
-"""Which rows train, validate and test; what belongs together is never torn apart.
+"""Which rows train, judge, validate and test; what belongs together is never torn apart.
 
 Shapes: N measurements, K drug slots, G groups.
 """
@@ -24,8 +24,9 @@ from combo_lightning.errors import InputError
 # Written in pieces: a fit should not need memory for the whole table as text.
 _ROWS_AT_ONCE = 1 << 16
 
-PARTS = ("train", "validation", "test", "unused")
-TRAIN, VALIDATION, TEST, UNUSED = range(4)
+# In this order: of two parts that a row could be of (leave_drug_out), it is of the later one.
+PARTS = ("train", "tournament", "validation", "test", "unused")
+TRAIN, TOURNAMENT, VALIDATION, TEST, UNUSED = range(5)
 SplitKind = Literal[
     "random",
     "leave_pair_out",
@@ -45,6 +46,8 @@ class SplitConfig:
             line, a drug, a tissue; "random": a drug pair in a line; "file": as a file says.
         test_fraction: Share of rows (random, leave_pair_out) or of lines, drugs, tissues.
         validation_fraction: The same for validation.
+        tournament_fraction: The same for the rows by which trainer groups compare their models;
+            they are taken from what would train, so that test and validation stay as they are.
         num_folds: Cut everything into this many folds instead, about equal in rows, `fold` being
             the test part; 0: no folds.
         fold: Which fold is tested, from 0.
@@ -54,6 +57,7 @@ class SplitConfig:
     kind: SplitKind = "random"
     test_fraction: float = 0.1
     validation_fraction: float = 0.1
+    tournament_fraction: float = 0.0
     num_folds: int = 0
     fold: int = 0
     file: str | None = None
@@ -64,14 +68,19 @@ class SplitConfig:
         Raises:
             InputError: With the option and what it may be.
         """
-        for name in ("test_fraction", "validation_fraction"):
-            value = getattr(self, name)
+        fractions = {
+            "test_fraction": self.test_fraction,
+            "validation_fraction": self.validation_fraction,
+            "tournament_fraction": self.tournament_fraction,
+        }
+        for name, value in fractions.items():
             if not 0 <= value < 1:
                 raise InputError(f"data.split.{name} is {value}; it must lie in [0, 1)")
-        if not self.num_folds and self.test_fraction + self.validation_fraction >= 1:
+        if not self.num_folds and sum(fractions.values()) >= 1:
             raise InputError(
-                f"data.split.test_fraction {self.test_fraction} and validation_fraction "
-                f"{self.validation_fraction} leave nothing to train on; make their sum less than 1"
+                "data.split leaves nothing to train on: "
+                + ", ".join(f"{name} {value}" for name, value in fractions.items())
+                + "; make their sum less than 1"
             )
         if self.num_folds == 1 or self.num_folds < 0:
             raise InputError(
@@ -91,7 +100,7 @@ class Split:
     """The part of every row.
 
     Args:
-        part_N: 0 training, 1 validation, 2 test, 3 unused; int8.
+        part_N: 0 training, 1 tournament, 2 validation, 3 test, 4 unused; int8.
         unseen_drugs_N: Distinct compounds of a row that no training row holds; int8.
     """
 
@@ -102,6 +111,11 @@ class Split:
     def train_rows(self) -> Codes:
         """The training rows, in order."""
         return np.flatnonzero(self.part_N == TRAIN)
+
+    @property
+    def tournament_rows(self) -> Codes:
+        """The rows by which trainer groups compare their models, in order."""
+        return np.flatnonzero(self.part_N == TOURNAMENT)
 
     @property
     def validation_rows(self) -> Codes:
@@ -225,17 +239,21 @@ def _assign(rows_G: Codes, config: SplitConfig, seed: int) -> npt.NDArray[np.int
                 f"data.split.num_folds is {config.num_folds}, but there are only {len(rows_G)} "
                 f"groups for kind '{config.kind}'; use fewer folds"
             )
-        tested = _deal_folds(rows_G, order, config.num_folds, random)[order] == config.fold
+        tested = deal_folds(rows_G, order, config.num_folds, random)[order] == config.fold
     else:
-        tested = _first_of(size_G, order, config.test_fraction)
+        tested = first_of(size_G, order, config.test_fraction)
     part = np.full(len(rows_G), TRAIN, dtype=np.int8)
     part[order[tested]] = TEST
     rest = order[~tested]
-    part[rest[_first_of(size_G, rest, config.validation_fraction)]] = VALIDATION
+    validated = first_of(size_G, rest, config.validation_fraction)
+    part[rest[validated]] = VALIDATION
+    rest = rest[~validated]
+    # Last, from what would train: the other parts do not depend on this fraction.
+    part[rest[first_of(size_G, rest, config.tournament_fraction)]] = TOURNAMENT
     return part
 
 
-def _first_of(size_G: Codes, order: Codes, fraction: float) -> npt.NDArray[np.bool_]:
+def first_of(size_G: Codes, order: Codes, fraction: float) -> npt.NDArray[np.bool_]:
     """Tell which groups, taken in this order, it takes to reach a fraction of all sizes."""
     before = np.cumsum(size_G[order]) - size_G[order]
     # The decimal fraction that was asked for, not its binary neighbour: 0.07 of 100 lines is 7.
@@ -244,7 +262,7 @@ def _first_of(size_G: Codes, order: Codes, fraction: float) -> npt.NDArray[np.bo
     return first
 
 
-def _deal_folds(rows_G: Codes, order: Codes, num_folds: int, random: np.random.Generator) -> Codes:
+def deal_folds(rows_G: Codes, order: Codes, num_folds: int, random: np.random.Generator) -> Codes:
     """Give each group its fold: groups of about equal size go to different folds at random.
 
     Folds differ by at most one group, and by at most the rows of the largest group.
@@ -276,12 +294,16 @@ def _check_parts(split: Split, config: SplitConfig) -> None:
     counts = np.bincount(split.part_N, minlength=len(PARTS))
     wanted = {
         TRAIN: True,
+        TOURNAMENT: config.tournament_fraction > 0,
         VALIDATION: config.kind != "file" and config.validation_fraction > 0,
         TEST: config.kind != "file" and (config.num_folds > 0 or config.test_fraction > 0),
     }
     for part, needed in wanted.items():
         if needed and not counts[part]:
-            mend = "change data.split.test_fraction, validation_fraction or num_folds"
+            mend = (
+                "change data.split.test_fraction, validation_fraction, tournament_fraction or "
+                "num_folds"
+            )
             if config.kind == "file":
                 mend = f"put some rows into '{PARTS[part]}' in {config.file}"
             raise InputError(

@@ -12,6 +12,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
 from combo_lightning.checkpoint import load_checkpoint
+from combo_lightning.resuming import resumes_exactly
 
 logger = logging.getLogger(__name__)
 
@@ -124,12 +125,7 @@ class LastCheckpoint(Checkpoint):
 
     def save_within_epoch(self, trainer: pl.Trainer, batch_idx: int) -> bool:
         """Save after a step, unless a validation or the epoch's end is due; tell whether."""
-        done = batch_idx + 1
-        if trainer.check_val_every_n_epoch is None:
-            done = trainer.fit_loop.total_batch_idx + 1
-        every = trainer.val_check_batch
-        validation_due = every is not None and done % every == 0
-        if validation_due or trainer.is_last_batch:
+        if not resumes_exactly(trainer, batch_idx):
             return False
         self._save(trainer)
         return True

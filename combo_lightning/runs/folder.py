@@ -105,11 +105,22 @@ class RunRecord(pl.Callback):
             "data": {"path": str(data.path), "fingerprint": data.catalog.data_fingerprint},
             "rows": {
                 "train": len(data.split.train_rows),
+                "tournament": len(data.split.tournament_rows),
                 "validation": len(data.split.validation_rows),
                 "test": len(data.split.test_rows),
             },
             "parameters": sum(p.numel() for p in pl_module.parameters()),
         }
+        if data.trainer_group[1] > 1:
+            index, count = data.trainer_group
+            self._record["trainer_group"] = {
+                "index": index,
+                "count": count,
+                "rows": {
+                    "train": len(data.group_rows.train_rows),
+                    "tournament": len(data.group_rows.tournament_rows),
+                },
+            }
         starts = self._record.setdefault("starts", [])
         starts.append({"at": _now(), "step": trainer.global_step})
         write_split(data.split, data.dataset, run_dir / SPLIT)

@@ -38,6 +38,33 @@ def test_every_row_comes_once_an_epoch_in_a_new_order(batch_size: int) -> None:
     assert epochs[0] != epochs[1]
 
 
+def test_the_order_of_a_seed_and_an_epoch_never_changes() -> None:
+    columns, rows = columns_of(full_screen()), np.arange(5, 17)
+    batches = ShuffledBatches(columns, rows, 4, seed=3)
+    assert batches.order(0).tolist() == [16, 12, 7, 15, 5, 6, 9, 11, 14, 10, 8, 13]
+    assert batches.order(1).tolist() == [5, 9, 16, 6, 7, 10, 15, 12, 14, 13, 11, 8]
+    groups = [ShuffledBatches(columns, rows, 4, seed=3, group=k) for k in range(8)]
+    assert torch.equal(groups[0].order(1), batches.order(1))
+    orders = {tuple(b.order(epoch).tolist()) for b in groups for epoch in range(8)}
+    assert len(orders) == 64
+
+
+def test_an_epoch_of_fewer_rows_leaves_out_others_each_time_and_repeats_none() -> None:
+    columns, rows = columns_of(full_screen()), np.arange(50)
+    batches = ShuffledBatches(columns, rows, 7, seed=3, group=2, epoch_rows=43)
+    left = []
+    for epoch in range(20):
+        batches.set_epoch(epoch)
+        assert [batch.total for batch in batches] == [7, 7, 7, 7, 7, 7, 1]
+        taken = batches.order(epoch).tolist()
+        assert len(set(taken)) == 43
+        left.append(frozenset(rows) - frozenset(taken))
+    assert len(batches) == 7
+    assert batches.state_dict() == {"position": 0}
+    assert len(set(left)) == 20
+    assert len(frozenset.union(*left)) > 45
+
+
 def test_an_epoch_resumes_where_it_stopped() -> None:
     columns, rows = columns_of(full_screen()), np.arange(100)
     whole = ShuffledBatches(columns, rows, 7, seed=3)

@@ -52,6 +52,7 @@ def parts_of_text(tmp_path: Path) -> Callable[[str], list[str]]:
             "cell_id,drug_1,drug_2,part\nC0,102,101,train\nC1,100,101,validation\n",
             "unused train validation unused unused",
         ),
+        ("cell_id,part\nC0,train\nC1,tournament\n", "train train tournament tournament train"),
         ("\ufeffpart,note,cell_id\r\ntrain,any,C0\r\n", "train train unused unused train"),
     ],
 )
@@ -74,7 +75,7 @@ def test_rows_that_the_file_does_not_name_are_counted(
     [
         ("cell_id,prt\nC0,train\n", "no column 'part' .*did you mean 'prt'"),
         ("cell_id,part\nC0,train\nC1,trian\n", "line 3, column 'part' .*did you mean 'train'"),
-        ("cell_id,part\nC0,\n", "column 'part' is empty; it must be one of train, validation"),
+        ("cell_id,part\nC0,\n", "column 'part' is empty; it must be one of train, tournament"),
         ("cell_id,part\nC9,train\n", "line 2, column 'cell_id' holds 'C9'; it must be in the"),
         ("drug_1,drug_2,part\n100,01,train\n", "column 'drug_2' holds '01'.*did you mean '101'"),
         ("cell_id,part\n,train\n", "column 'cell_id' is empty"),
@@ -99,6 +100,16 @@ def test_a_bad_split_file_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         parts_of_text(text)
+
+
+def test_a_file_without_the_tournament_rows_that_were_asked_for_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "parts.csv"
+    config = SplitConfig(kind="file", file=str(path), tournament_fraction=0.1)
+    path.write_text("cell_id,part\nC0,train\nC1,tournament\n")
+    assert draw_split(two_pairs(), config, 1).tournament_rows.tolist() == [2, 3]
+    path.write_text("cell_id,part\nC0,train\nC1,test\n")
+    with pytest.raises(InputError, match=r"put some rows into 'tournament' in .*parts\.csv"):
+        draw_split(two_pairs(), config, 1)
 
 
 def test_a_missing_or_truncated_file_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What belongs together is never torn apart, and nothing held out trains."""
 
 import errno
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,110 +10,68 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from combo_lightning.data.dataset import ScreenDataset
 from combo_lightning.data.identity import compound_of_drug, compound_sets
 from combo_lightning.data.splits import (
+    PARTS,
     TEST,
+    TOURNAMENT,
     TRAIN,
     VALIDATION,
-    Split,
     SplitConfig,
     draw_split,
     write_split,
 )
 from combo_lightning.errors import InputError
-from tests.data.screens import full_screen, make_cells, make_drugs, make_screen
-
-KINDS: list[Any] = [
-    "random",
-    "leave_pair_out",
-    "leave_cell_line_out",
-    "leave_drug_out",
-    "leave_tissue_out",
-]
-# Drugs 0 and 6 are one compound; drug 2 has no structure.
-KEYS: list[str | None] = ["A", "B", None, "D", "E", "F", "A"]
-KINDS_AND_SLOTS = [(k, n) for k in KINDS for n in (1, 2, 3) if (k, n) != ("leave_pair_out", 1)]
-
-
-def screen_of(slots: int) -> ScreenDataset:
-    return full_screen(cells=8, drugs=7, slots=slots, inchikeys=KEYS)
-
-
-@st.composite
-def screens(draw: st.DrawFn, slots: int) -> ScreenDataset:
-    """Any screen: equal compounds, drugs without structure, both orders, replicates, empty slots.
-
-    Empty slots stand anywhere, and some rows hold one compound twice.
-    """
-    num_cells, num_drugs = draw(st.integers(6, 10)), draw(st.integers(6, 10))
-    keys = draw(
-        st.lists(st.sampled_from(["A", "B", "C", None]), min_size=num_drugs, max_size=num_drugs)
-    )
-    random = np.random.default_rng(draw(st.integers(0, 10_000)))
-    rows = draw(st.integers(20, 80))
-    drug = random.integers(0, num_drugs, (rows, slots))
-    drug[random.random((rows, slots)) < draw(st.sampled_from([0, 0.3]))] = -1
-    drug[(drug < 0).all(axis=1), 0] = 0
-    cell = random.integers(0, num_cells, rows)
-    again = random.integers(0, rows, rows // 4)
-    return make_screen(
-        np.concatenate([cell, cell[again]]),
-        np.concatenate([drug, drug[again, ::-1]]),
-        cells=make_cells(num_cells),
-        drugs=make_drugs(num_drugs, keys),
-    )
-
-
-def compounds_of(dataset: ScreenDataset) -> list[list[str]]:
-    """What each row holds, computed another way: as text, in order."""
-    keys = dataset.drugs.annotation("inchikey")
-    name = [key or f"drug {i}" for i, key in enumerate(keys)]
-    return [sorted(name[d] for d in row if d >= 0) for row in dataset.responses.drug_NK]
-
-
-def groups_of(dataset: ScreenDataset, kind: str) -> np.ndarray:
-    """What must stay together under each rule, as text."""
-    sets = [",".join(row) for row in compounds_of(dataset)]
-    lines = [dataset.cells.ids[c] for c in dataset.responses.cell_N]
-    tissues = [str(dataset.cells.annotation("tissue")[c]) for c in dataset.responses.cell_N]
-    return np.array(
-        {
-            "random": [f"{s}|{c}" for s, c in zip(sets, lines, strict=True)],
-            "leave_pair_out": sets,
-            "leave_cell_line_out": lines,
-            "leave_tissue_out": tissues,
-        }[kind]
-    )
-
-
-def draw_if_possible(dataset: ScreenDataset, config: SplitConfig, seed: int) -> Split:
-    """Draw; an example with too few groups for three parts does not count."""
-    try:
-        return draw_split(dataset, config, seed)
-    except InputError as error:
-        assume(not any(text in str(error) for text in ("is empty", "only", "two drugs or more")))
-        raise
+from tests.data.drawn import (
+    KINDS,
+    KINDS_AND_SLOTS,
+    compounds_of,
+    draw_if_possible,
+    groups_of,
+    screen_of,
+    screens,
+)
+from tests.data.screens import make_cells, make_screen
 
 
 @pytest.mark.parametrize(("kind", "slots"), KINDS_AND_SLOTS)
 @settings(max_examples=25)
-@given(st.data(), st.integers(0, 10_000), st.floats(0.05, 0.4), st.floats(0.05, 0.3))
+@given(
+    st.data(),
+    st.integers(0, 10_000),
+    st.floats(0.05, 0.4),
+    st.floats(0.05, 0.3),
+    st.sampled_from([0.0, 0.01, 0.2]),
+)
 def test_a_split_keeps_its_rule(
-    kind: Any, slots: int, data: st.DataObject, seed: int, test: float, validation: float
+    kind: Any,
+    slots: int,
+    data: st.DataObject,
+    seed: int,
+    test: float,
+    validation: float,
+    tournament: float,
 ) -> None:
     dataset = data.draw(screens(slots))
-    config = SplitConfig(kind=kind, test_fraction=test, validation_fraction=validation)
+    config = SplitConfig(
+        kind=kind,
+        test_fraction=test,
+        validation_fraction=validation,
+        tournament_fraction=tournament,
+    )
     split = draw_if_possible(dataset, config, seed)
     assert split.part_N.shape == (len(dataset.responses),)
-    assert set(split.part_N) == {TRAIN, VALIDATION, TEST}
+    assert set(split.part_N) == {TRAIN, VALIDATION, TEST} | ({TOURNAMENT} if tournament else set())
     drugs = [set(row) for row in compounds_of(dataset)]
-    used = [set().union(*(drugs[i] for i in np.flatnonzero(split.part_N == p))) for p in range(3)]
+    used = [set().union(*(drugs[i] for i in np.flatnonzero(split.part_N == p))) for p in range(4)]
     assert split.unseen_drugs_N.tolist() == [len(row - used[TRAIN]) for row in drugs]
     if kind == "leave_drug_out":
+        for i in split.tournament_rows:
+            assert drugs[i] - used[TRAIN], "a tournament row holds no held-out drug"
         for i in split.validation_rows:
             assert drugs[i] - used[TRAIN], "a validation row holds no held-out drug"
         for i in split.test_rows:
@@ -124,6 +84,50 @@ def test_a_split_keeps_its_rule(
         groups[single] = ""
     for group in np.unique(groups):
         assert len(set(split.part_N[groups == group])) == 1
+
+
+@pytest.mark.parametrize(("kind", "slots"), KINDS_AND_SLOTS)
+@settings(max_examples=15)
+@given(st.data(), st.integers(0, 10_000), st.floats(0.01, 0.3), st.sampled_from([0, 3]))
+def test_a_tournament_part_is_of_what_trained_and_leaves_test_and_validation_as_they_were(
+    kind: Any, slots: int, data: st.DataObject, seed: int, tournament: float, num_folds: int
+) -> None:
+    dataset = data.draw(screens(slots))
+    config = SplitConfig(
+        kind=kind, test_fraction=0.2, validation_fraction=0.2, num_folds=num_folds
+    )
+    before = draw_if_possible(dataset, config, seed)
+    after = draw_if_possible(dataset, replace(config, tournament_fraction=tournament), seed)
+    np.testing.assert_array_equal(after.test_rows, before.test_rows)
+    np.testing.assert_array_equal(after.validation_rows, before.validation_rows)
+    assert not np.intersect1d(after.tournament_rows, after.train_rows).size
+    np.testing.assert_array_equal(
+        np.union1d(after.tournament_rows, after.train_rows), before.train_rows
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "num_folds", "digest"),
+    [
+        ("random", 0, "eda4af0bcc7bf515"),
+        ("random", 3, "6ad0e122b0c3d37e"),
+        ("leave_pair_out", 0, "f63455a2fbe2ac7e"),
+        ("leave_pair_out", 3, "c83e391bb4a63da3"),
+        ("leave_cell_line_out", 0, "4af7978a14448741"),
+        ("leave_cell_line_out", 3, "a56592fc91277869"),
+        ("leave_drug_out", 0, "d13146c8fba0aae0"),
+        ("leave_drug_out", 3, "b8d617f881f16453"),
+        ("leave_tissue_out", 0, "94a397075f99f34b"),
+        ("leave_tissue_out", 3, "07f07f95da2a2bad"),
+    ],
+)
+def test_without_tournaments_the_parts_are_those_drawn_before_there_were_any(
+    kind: Any, num_folds: int, digest: str
+) -> None:
+    """The digests are of commit f34945b, which knew no tournament part."""
+    config = SplitConfig(kind, test_fraction=0.3, validation_fraction=0.2, num_folds=num_folds)
+    names = " ".join(PARTS[p] for p in draw_split(screen_of(2), config, 1).part_N)
+    assert hashlib.sha256(names.encode()).hexdigest()[:16] == digest
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "leave_drug_out"])
@@ -188,10 +192,15 @@ def test_as_many_lines_are_held_out_as_the_fractions_say(
 ) -> None:
     cells = np.repeat(np.arange(lines), 3)
     dataset = make_screen(cells, np.tile([[0, 1]], (len(cells), 1)))
-    config = SplitConfig("leave_cell_line_out", test_fraction=test, validation_fraction=validation)
+    config = SplitConfig(
+        "leave_cell_line_out",
+        test_fraction=test,
+        validation_fraction=validation,
+        tournament_fraction=validation,
+    )
     split = draw_split(dataset, config, 1)
-    parts = (split.test_rows, split.validation_rows)
-    assert tuple(len(np.unique(cells[rows])) for rows in parts) == expected
+    parts = (split.test_rows, split.validation_rows, split.tournament_rows)
+    assert tuple(len(np.unique(cells[rows])) for rows in parts) == (*expected, expected[1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -243,7 +252,9 @@ def test_fractions_are_of_rows_for_pairs_and_of_entities_for_lines(
     ("config", "message"),
     [
         (SplitConfig(test_fraction=-0.1), "test_fraction is -0.1"),
-        (SplitConfig(test_fraction=0.6, validation_fraction=0.5), "leave nothing to train on"),
+        (SplitConfig(test_fraction=0.6, validation_fraction=0.5), "leaves nothing to train on"),
+        (SplitConfig(tournament_fraction=1.0), "tournament_fraction is 1.0"),
+        (SplitConfig(tournament_fraction=0.8), "validation_fraction 0.1, tournament_fraction 0.8"),
         (SplitConfig(num_folds=1), "num_folds is 1"),
         (SplitConfig(num_folds=3, fold=3), "it must be 0 to 2"),
         (SplitConfig(kind="leave_cell_line_out", num_folds=99), "only 8 groups"),
@@ -265,7 +276,10 @@ def test_a_negative_seed_is_refused() -> None:
 
 def test_too_few_lines_for_three_parts_are_told_with_the_numbers() -> None:
     dataset = make_screen([0, 0, 1], [[0, 1]] * 3)
-    message = r"the train part .* is empty \(rows: train 0, validation [12], test [12], unused 0\)"
+    message = (
+        r"the train part .* is empty \(rows: train 0, tournament 0, validation [12], test [12], "
+        r"unused 0\)"
+    )
     with pytest.raises(InputError, match=message):
         draw_split(dataset, SplitConfig(kind="leave_cell_line_out"), 1)
 
@@ -286,8 +300,11 @@ def test_pairs_cannot_be_left_out_of_single_drugs() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_written_split_is_read_back_the_same(tmp_path: Path, kind: Any) -> None:
     dataset = screen_of(2)
-    config = SplitConfig(kind=kind, test_fraction=0.3, validation_fraction=0.2)
+    config = SplitConfig(
+        kind=kind, test_fraction=0.15, validation_fraction=0.15, tournament_fraction=0.1
+    )
     split = draw_split(dataset, config, 1)
+    assert len(split.tournament_rows)
     write_split(split, dataset, tmp_path / "split.parquet")
     again = SplitConfig(kind="file", file=str(tmp_path / "split.parquet"))
     read = draw_split(dataset, again, 99)

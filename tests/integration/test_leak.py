@@ -1,4 +1,4 @@
-"""No information crosses from validation or test into training."""
+"""No information crosses from tournament, validation or test rows into training."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +55,7 @@ def with_noise(dataset: ScreenDataset, split: Split) -> ScreenDataset:
     """Replace all held-out responses, and the features of entities that only they name."""
     draw = np.random.default_rng(99)
     responses = dataset.responses
-    held = np.concatenate([split.validation_rows, split.test_rows])
+    held = np.concatenate([split.tournament_rows, split.validation_rows, split.test_rows])
     response_N = responses.response_N.copy()
     response_N[held] = draw.normal(1000, 500, len(held))
     drugs = responses.drug_NK[split.train_rows]
@@ -89,7 +89,9 @@ def test_noise_in_held_out_rows_leaves_training_bit_identical(
     small_screen: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
 ) -> None:
     dataset = read_dataset(small_screen)
-    config = SplitConfig(kind=kind, test_fraction=0.25, validation_fraction=0.2)
+    config = SplitConfig(
+        kind=kind, test_fraction=0.25, validation_fraction=0.2, tournament_fraction=0.1
+    )
     split, fitted, weights, scores = train(dataset, config, monkeypatch)
     noisy = with_noise(dataset, split)
     _, fitted_again, weights_again, scores_again = train(noisy, config, monkeypatch)

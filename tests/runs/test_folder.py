@@ -1,12 +1,17 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
+from combo_lightning.data.datamodule import ComboDataModule
+from combo_lightning.data.splits import SplitConfig
 from combo_lightning.errors import InputError
-from combo_lightning.runs.folder import new_run_dir, read_record, write_aside
+from combo_lightning.runs.folder import RunRecord, new_run_dir, read_record, write_aside
 from tests.conftest import ROOT, Outcome
 
 
@@ -21,7 +26,7 @@ def run_dir(
     outcome = run_cli(
         "fit", f"--config={ROOT / 'configs' / 'demo.yaml'}", f"--data.path={small_screen}",
         f"--run_dir={folder}", "--trainer.max_epochs=2", "--data.batch_size=100",
-        "--data.split.validation_fraction=0",
+        "--data.split.validation_fraction=0", "--data.split.tournament_fraction=0.05",
     )  # fmt: skip
     assert outcome.code == 0, outcome.output
     assert "could not find the monitored key" not in outcome.output
@@ -43,6 +48,8 @@ def test_the_record_tells_what_ran(run_dir: Path) -> None:
     assert record["seed"] == 1
     assert record["command"][0] == "fit"
     assert record["rows"]["train"] + record["rows"]["test"] > 1000
+    assert record["rows"]["tournament"] > 50
+    assert "trainer_group" not in record
     assert len(record["data"]["fingerprint"]) == 64
     assert [start["step"] for start in record["starts"]] == [0]
 
@@ -57,8 +64,29 @@ def test_without_validation_rows_each_epoch_still_has_its_line(run_dir: Path) ->
 def test_the_split_stands_beside_the_run(run_dir: Path) -> None:
     split = pd.read_parquet(run_dir / "split.parquet")
     record = json.loads((run_dir / "run.json").read_text())
-    assert (split["part"] == "train").sum() == record["rows"]["train"]
+    counts = split["part"].value_counts().to_dict()
+    assert counts == {**record["rows"], "unused": 0}
     assert set(split.columns) == {"row", "cell_id", "drug_1", "drug_2", "part", "unseen_drugs"}
+
+
+def test_the_record_of_a_trainer_group_tells_which_and_how_many_rows_it_has(
+    small_screen: Path, tmp_path: Path
+) -> None:
+    split = SplitConfig(tournament_fraction=0.05)
+    data = ComboDataModule(
+        str(small_screen), split, group_rows="partition", tournament_rows="per_group"
+    )
+    data.trainer_group = (1, 3)
+    data.setup()
+    trainer: Any = SimpleNamespace(
+        is_global_zero=True, default_root_dir=str(tmp_path), datamodule=data, global_step=0
+    )
+    RunRecord(["fit"], "").on_fit_start(trainer, torch.nn.Linear(1, 1))  # type: ignore[arg-type]
+    record = read_record(tmp_path)
+    mine, whole = record["trainer_group"], record["rows"]
+    assert (mine["index"], mine["count"]) == (1, 3)
+    for part in ("train", "tournament"):
+        assert abs(mine["rows"][part] - whole[part] / 3) < 3
 
 
 def test_a_taken_run_folder_and_a_folder_of_something_else_are_refused(
