@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from combo_lightning.errors import InputError, did_you_mean
-from combo_lightning.ltfb.lineage import AVERAGED, round_numbers
+from combo_lightning.ltfb.lineage import AVERAGED, mean_members, round_numbers
 from combo_lightning.ltfb.plan import PLAN, Plan, Run
 from combo_lightning.ltfb.record import RoundRecord, Rounds
 from combo_lightning.ltfb.strategies import (
+    Choice,
     RandomPairwise,
     RegularizedEvolution,
     Strategy,
@@ -71,12 +72,13 @@ def replay(run: Run) -> Replay:
     for (number, group), record in run.rounds.items():
         if isinstance(strategy, TreeAveraging):
             found = [
-                *_check_average(record, strategy, run.plan),
+                *_check_average(record, strategy, run),
                 *_check_means(record, run.rounds),
             ]
         else:
             found = [*_check_choice(record, strategy, rule, run.plan)]
-            found += _check_accounts(record, run.rounds)
+            # On rows of one's own the other's model has another score than on its own rows.
+            found += [] if run.plan.own_rows else _check_accounts(record, run.rounds)
         differences += [f"round {number}, group {group}: {sentence}" for sentence in found]
     return Replay(
         records=len(run.rounds),
@@ -132,8 +134,8 @@ def _check_choice(
     if met - drawn:
         yield f"met {sorted(met)}, but {sorted(drawn) or 'nobody'} was to be met"
         return
-    if not met:
-        yield from _check_alone(record, drawn)
+    if not met or record.reason in _ABSENCE:
+        yield from _check_alone(record, drawn - met)
         return
     wanted = met | {group}
     if set(record.scores) != wanted or not wanted <= set(record.ages):
@@ -143,16 +145,15 @@ def _check_choice(
         )
         return
     try:
-        choices = strategy.decide(_standings(record), rule, record.round, plan.seed)
+        choice = _decide(record, strategy, rule, plan)
     except InputError as error:
         yield f"cannot be decided again: {error}"
         return
-    choice = choices[group]
     if record.source != choice.source:
         yield f"source is {record.source}, replayed {choice.source} ({choice.reason})"
     if not _same(record.margin, choice.margin):
         yield f"margin is {record.margin}, replayed {choice.margin}"
-    if record.reason not in (choice.reason, *_ABSENCE) and not record.failed:
+    if record.reason != choice.reason and not record.failed:
         yield f"reason is '{record.reason}', replayed '{choice.reason}'"
     if record.mutated and not (record.adopted and choice.mutate):
         yield f"mutated {', '.join(record.mutated)}, though no model came"
@@ -162,9 +163,21 @@ def _check_alone(record: RoundRecord, drawn: set[int]) -> Iterator[str]:
     if drawn and record.reason not in _ABSENCE:
         yield f"met nobody, '{record.reason}', but {sorted(drawn)} was to be met"
     if record.source != record.group:
-        yield f"source is {record.source}, though the group met nobody"
+        yield f"source is {record.source}, though '{record.reason}'"
     if record.mutated:
-        yield f"mutated {', '.join(record.mutated)}, though the group met nobody"
+        yield f"mutated {', '.join(record.mutated)}, though '{record.reason}'"
+
+
+def _decide(record: RoundRecord, strategy: Strategy, rule: Rule, plan: Plan) -> Choice:
+    """Decide for the group that wrote a record, as `rounds.Tournament` does."""
+    group, standings = record.group, _standings(record)
+    if not plan.own_rows:
+        return strategy.decide(standings, rule, record.round, plan.seed)[group]
+    (partner,) = _others(record)
+    seed = [plan.seed, record.round, group]
+    verdict = rule.beats(standings[partner], standings[group], seed)
+    source = partner if verdict.wins else group
+    return Choice(source, verdict.wins, verdict.margin, verdict.reason)
 
 
 def _standings(record: RoundRecord) -> dict[int, Standing]:
@@ -196,13 +209,18 @@ def _check_accounts(record: RoundRecord, rounds: Rounds) -> Iterator[str]:
             )
 
 
-def _check_average(record: RoundRecord, strategy: TreeAveraging, plan: Plan) -> Iterator[str]:
+def _check_average(record: RoundRecord, strategy: TreeAveraging, run: Run) -> Iterator[str]:
     """Say what differs in a record of an average: who can have been in it."""
-    members = set(strategy.tree(record.living, record.round, plan.seed))
-    if record.group not in members:
-        yield f"is not in the tree of {sorted(members)}"
-    if set(record.met) - members:
-        yield f"mean of groups {sorted(record.met)}, but the tree holds {sorted(members)}"
+    tree = set(strategy.tree(record.living, record.round, run.plan.seed))
+    if record.group not in tree:
+        yield f"is not in the tree of {sorted(tree)}"
+    # A member may have seen more groups alive, and put them below itself.
+    for member in _others(record):
+        theirs = run.rounds.get((record.round, member))
+        if theirs is not None and member in tree:
+            tree |= set(strategy.tree(theirs.living, record.round, run.plan.seed))
+    if set(record.met) - tree:
+        yield f"mean of groups {sorted(record.met)}, but the tree holds {sorted(tree)}"
     if record.reason == AVERAGED and not record.met:
         yield "mean of no group"
     if record.source != record.group:
@@ -215,11 +233,9 @@ def _check_means(record: RoundRecord, rounds: Rounds) -> Iterator[str]:
         theirs = rounds.get((record.round, other))
         if theirs is None or {record.reason, theirs.reason} != {AVERAGED}:
             continue
-        if other > record.group and set(theirs.met) != set(record.met):
-            yield (
-                f"mean of groups {sorted(record.met)}, but that of group {other} is of "
-                f"{sorted(theirs.met)}"
-            )
+        mine, members = mean_members(record, rounds), mean_members(theirs, rounds)
+        if other > record.group and mine != members:
+            yield f"mean of groups {mine}, but that of group {other} is of {members}"
 
 
 def _others(record: RoundRecord) -> set[int]:

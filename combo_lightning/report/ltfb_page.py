@@ -69,7 +69,7 @@ def summary(run: Run, facts: Facts, leader: int | None) -> list[str]:
             f"adoptions: {facts.adopted} in {_count(facts.meetings, 'meeting')} "
             f"({_percent(rate)}), {len(facts.failed)} failed"
         )
-    lines.append(f"travelled: {_size(facts.bytes)}")
+    lines.append(f"sent and received by the groups' first processes: {_size(facts.bytes)}")
     cost = facts.cost
     lines.append(
         f"cost: {cost.round_seconds:.1f} s of {cost.whole_seconds:.1f} s in rounds, "
@@ -79,8 +79,8 @@ def summary(run: Run, facts: Facts, leader: int | None) -> list[str]:
         unmet = ", ".join(f"{count} {reason}" for reason, count in sorted(facts.unmet.items()))
         lines.append(f"met nobody: {unmet}")
     for group, last in facts.gone.items():
-        seen = "has no record" if last is None else f"has its last record in round {last}"
-        lines.append(f"group {group} {seen}; others go on to round {numbers[-1]}")
+        seen = "has no record" if last is None else f"ends with round {last}"
+        lines.append(f"group {group} {seen}; the last round is {numbers[-1]}")
     return lines
 
 
@@ -118,7 +118,7 @@ def _path_table(path: list[Ancestor]) -> list[str]:
         what = {
             "start": "first model",
             "adopted": f"from group {ancestor.came_from}",
-            "averaged": f"mean of groups {_groups(ancestor.record)}",
+            "averaged": f"mean with groups {_groups(ancestor.record)}",
             "mutated": "new hyperparameters",
         }[ancestor.change]
         values = [_figure(ancestor.hyperparameters.get(name, math.nan)) for name in names]
@@ -136,7 +136,7 @@ def _path_table(path: list[Ancestor]) -> list[str]:
 
 
 def _groups(record: RoundRecord | None) -> str:
-    return ", ".join(map(str, record.met)) if record is not None else ""
+    return "" if record is None else ", ".join(str(g) for g in record.met if g != record.group)
 
 
 def _ancestor_table(run: Run) -> list[str]:

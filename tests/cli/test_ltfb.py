@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Outcome
 from tests.ltfb.played import SELECTING, played
-from tests.ltfb.records import write_run
+from tests.ltfb.records import write_plan, write_run
 
 RunHere = Callable[..., Outcome]
 
@@ -74,7 +74,7 @@ def test_what_is_no_run_is_one_sentence_with_exit_code_2(
 
 def test_a_run_of_another_strategy_cannot_be_replayed(run_here: RunHere, folder: Path) -> None:
     run = played("RandomPairwise", {})
-    replace(run.plan, strategy={"name": "Mine", "arguments": {}}).write(folder)
+    write_plan(folder, replace(run.plan, strategy={"name": "Mine", "arguments": {}}))
     assert run_here("ltfb", "replay", folder).code == 2
     assert run_here("ltfb", "report", folder).code == 0
 

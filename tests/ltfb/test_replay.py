@@ -10,7 +10,8 @@ import pytest
 from combo_lightning.errors import InputError
 from combo_lightning.ltfb.plan import Run, read_run
 from combo_lightning.ltfb.record import RoundRecord
-from combo_lightning.ltfb.replay import replay
+from combo_lightning.ltfb.replay import build_rule, replay
+from combo_lightning.ltfb.tournament import Standing
 from tests.ltfb.played import SELECTING, played
 from tests.ltfb.records import RULE, by_round, plan, record, write_run
 
@@ -133,7 +134,7 @@ def test_who_met_nobody_must_say_why() -> None:
     assert told(reason="alone", living=(0,)) == []
     (difference,) = told(reason="alone", living=(0, 1, 2, 3))
     assert difference.startswith("round 1, group 0: met nobody, 'alone', but [")
-    assert "source is 2, though the group met nobody" in told(reason="late", source=2)[0]
+    assert "source is 2, though 'late'" in told(reason="late", source=2)[0]
     assert "mutated x, though" in told(reason="late", mutated={"x": (1.0, 2.0)})[0]
 
 
@@ -142,6 +143,45 @@ def test_a_metric_that_has_no_rows_cannot_be_decided_again() -> None:
     taken = find(run, lambda r: r.adopted and r.reason == "better")
     found = replay(changed(run, (taken.round, taken.group), rows=None)).differences
     assert any("cannot be decided again: rule.significance needs" in d for d in found)
+
+
+def test_groups_that_score_on_rows_of_their_own_decide_each_for_themselves() -> None:
+    run = played("RandomPairwise", {}, groups=2, rounds=1, significance=0.2)
+    own_rows = replace(run.plan, own_rows=True)
+    made = {}
+    for key, one in run.rounds.items():
+        (other,) = one.met
+        rows = {g: {m: r + g for m, r in (one.rows or {})[g].items()} for g in one.scores}
+        standings = {g: Standing.from_rows(rows[g]) for g in rows}
+        seed = [run.plan.seed, one.round, one.group]
+        verdict = build_rule(run.plan).beats(standings[other], standings[one.group], seed)
+        made[key] = replace(
+            one,
+            rows=rows,
+            scores={g: dict(standing.scores) for g, standing in standings.items()},
+            source=other if verdict.wins else one.group,
+            adopted=verdict.wins,
+            reason=verdict.reason,
+            margin=verdict.margin,
+            mutated={},
+        )
+    elsewhere = {**made[1, 0].scores, 1: {"mse": 9.0, "mae": 9.0}}
+    played_so = Run(Path(), own_rows, made, None)
+    assert replay(played_so).differences == []
+    assert any(
+        "margin is" in d for d in replay(changed(played_so, (1, 0), margin=9.0)).differences
+    )
+    # The other's model has another score on its own rows: only shared rows must agree.
+    shared = replay(replace(changed(played_so, (1, 0), scores=elsewhere), plan=run.plan))
+    assert any("of group 1 is 9.0, but" in d for d in shared.differences)
+    alone = replay(changed(played_so, (1, 0), scores=elsewhere))
+    assert not any("in its own record" in d for d in alone.differences)
+
+
+def test_a_partner_whose_model_did_not_come_to_be_scored_leaves_ones_own() -> None:
+    run = played("RandomPairwise", {}, groups=2, rounds=1)
+    kept = {"source": 0, "adopted": False, "mutated": {}, "reason": "no answer"}
+    assert replay(changed(run, (1, 0), margin=math.nan, **kept)).differences == []
 
 
 def averaged(number: int, group: int, *met: int, **changes: Any) -> RoundRecord:
@@ -156,11 +196,13 @@ def averages(records: list[RoundRecord]) -> list[str]:
 
 
 def test_who_is_in_a_mean_must_be_in_the_tree_and_agreed_on() -> None:
-    assert averages([averaged(1, g, 0, 1, 2) for g in range(3)]) == []
+    assert averages([averaged(1, g, *({0, 1, 2} - {g})) for g in range(3)]) == []
+    seen_by_one = [averaged(1, 0, 1, 2, living=(0, 1)), averaged(1, 1, 0, 2)]
+    assert averages(seen_by_one) == []
     assert averages([record(1, 0, reason="no answer"), averaged(1, 1, 1, 2)]) == []
-    dead = averages([averaged(1, 0, 0, 3, living=(0, 1))])
-    assert dead == ["round 1, group 0: mean of groups [0, 3], but the tree holds [0, 1]"]
-    split = averages([averaged(1, 0, 0, 1), averaged(1, 1, 0, 1, 2)])
+    dead = averages([averaged(1, 0, 3, living=(0, 1))])
+    assert dead == ["round 1, group 0: mean of groups [3], but the tree holds [0, 1]"]
+    split = averages([averaged(1, 0, 1), averaged(1, 1, 0, 2)])
     assert split == [
         "round 1, group 0: mean of groups [0, 1], but that of group 1 is of [0, 1, 2]"
     ]

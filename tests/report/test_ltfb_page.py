@@ -8,7 +8,7 @@ import pytest
 from combo_lightning.ltfb.plan import Champion, Run, read_run
 from combo_lightning.report.ltfb_page import rounds_csv, write_report
 from tests.ltfb.played import SELECTING, played
-from tests.ltfb.records import adoption, by_round, plan, record, write_run
+from tests.ltfb.records import adoption, by_round, plan, record, write_champion, write_run
 
 FILES = {"lineage.png", "scores.png", "rounds.csv", "report.md"}
 
@@ -17,7 +17,7 @@ def report(folder: Path, run: Run) -> tuple[str, str]:
     """Write a run and its report; give the summary and the page."""
     write_run(folder, run.plan, run.rounds)
     if run.champion is not None:
-        run.champion.write(folder)
+        write_champion(folder, run.champion)
     told = write_report(read_run(folder))
     assert {path.name for path in (folder / "report").iterdir()} == FILES
     return told, (folder / "report" / "report.md").read_text()
@@ -40,7 +40,7 @@ def test_a_run_with_a_dead_group_is_told_as_far_as_it_went(tmp_path: Path, name:
     told, page = report(tmp_path, played(name, SELECTING[name], dies=(3, 5)))
     assert told.startswith(f"{name}, 5 trainer groups, 8 rounds, 37 records\n")
     assert "not ended; best so far: group " in told
-    assert "group 3 has its last record in round 5; others go on to round 8\n" in told
+    assert "group 3 ends with round 5; the last round is 8\n" in told
     assert all(f"- {line}" in page for line in told.splitlines())
 
 
@@ -51,7 +51,7 @@ def test_the_page_names_the_champion_and_how_it_came_about(tmp_path: Path) -> No
     assert f"champion: group 2 (mse 0.5) at step 200: {checkpoint}\n" in told
     assert "adoptions: 2 in 3 meetings (66.7 %), 1 failed\n" in told
     assert "ancestors: 1 of 3 first models live on\n" in told
-    assert "travelled: 2.0 MB\n" in told
+    assert "sent and received by the groups' first processes: 2.0 MB\n" in told
     assert "met nobody: 2 alone\n" in told
     for row in (
         "| start |  | 1 | first model | 0.2 |",
@@ -91,7 +91,7 @@ def test_a_run_without_a_round_says_so(tmp_path: Path) -> None:
 
 def test_means_are_told_as_such(tmp_path: Path) -> None:
     records = [
-        record(n, g, met=(0, 1), scores={}, reason="averaged", adopted=True, living=(0, 1))
+        record(n, g, met=(1 - g,), scores={}, reason="averaged", adopted=True, living=(0, 1))
         for n in (1, 2)
         for g in (0, 1)
     ]
@@ -99,7 +99,7 @@ def test_means_are_told_as_such(tmp_path: Path) -> None:
     told, page = report(tmp_path, run)
     assert "averages: 4 taken\n" in told
     assert "champion: group 1 at step 200: group_1/x.ckpt\n" in told
-    assert "| 1 | 100 | 1 | mean of groups 0, 1 | 0.2 |" in page
+    assert "| 1 | 100 | 1 | mean with groups 0 | 0.2 |" in page
 
 
 def test_a_long_path_is_shown_from_both_ends(tmp_path: Path) -> None:
@@ -126,4 +126,4 @@ def test_scores_that_are_not_finite_do_not_stop_the_report(tmp_path: Path) -> No
     records = [record(1, g, scores={g: {"mse": math.inf}}) for g in range(3)]
     told, _ = report(tmp_path, Run(Path(), plan(4), by_round(records), None))
     assert "no group has a score yet" in told
-    assert "group 3 has no record; others go on to round 1" in told
+    assert "group 3 has no record; the last round is 1" in told
