@@ -21,7 +21,7 @@ REJOIN_VARIABLE = "COMBO_LIGHTNING_REJOIN"
 TOKEN = "token"
 
 
-class StartGroups(Exception):  # noqa: N818  no error: what to do
+class StartGroups(Exception):
     """This process is to start the trainer groups.
 
     Args:
@@ -56,7 +56,8 @@ def join_group(
         return place, None
     environment = None
     if group is not None:
-        place = GroupPlace(group, num_groups, folder.absolute(), _shared_token(folder), False)
+        token = _shared_token(folder)
+        place = GroupPlace(group, num_groups, folder.absolute(), token, one_host=False)
     elif started_by_launcher():
         environment = cut_launch(num_groups)
         one_host = os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE")
