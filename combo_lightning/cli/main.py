@@ -26,6 +26,7 @@ COMMANDS = {
     "predict": "predict responses from a checkpoint alone",
     "screen": "rank all pairs of drugs, or a library, from a checkpoint",
     "checkpoint": "put a checkpoint of several processes into one file",
+    "ltfb": "report on tournaments, or replay their decisions",
     "demo": "simulate, fit, test and predict in three minutes",
 }
 LIGHTNING_COMMANDS = ("fit", "validate", "test")
@@ -127,9 +128,9 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
     if hasattr(module, "main"):
         return int(module.main(arguments))
     choices: dict[str, Callable[..., int | None]] | None = getattr(module, "SUBCOMMANDS", None)
+    positional = getattr(module, "POSITIONAL", False)
     if choices is None:
         parser = ArgumentParser(prog=f"combo-lightning {name}", description=COMMANDS[name])
-        positional = getattr(module, "POSITIONAL", False)
         parser.add_function_arguments(module.run, as_positional=positional)
         values = parser.parse_args(list(arguments))
         return module.run(**values.as_dict()) or 0
@@ -137,7 +138,7 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
     subcommands = parser.add_subcommands(dest="source")
     for choice, function in choices.items():
         sub = ArgumentParser(description=(function.__doc__ or "").split("\n")[0])
-        sub.add_function_arguments(function, as_positional=False)
+        sub.add_function_arguments(function, as_positional=positional)
         subcommands.add_subcommand(choice, sub)
     values = parser.parse_args(list(arguments))
     chosen = choices[values.source]

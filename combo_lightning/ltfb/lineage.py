@@ -57,19 +57,39 @@ def ancestries(rounds: Rounds, num_groups: int) -> dict[int, dict[int, Ancestry]
     now: dict[int, Ancestry] = {group: {group: 1.0} for group in range(num_groups)}
     found = {}
     for number in round_numbers(rounds):
-        now = {g: _after(rounds.get((number, g)), g, now) for g in now}
+        now = {g: _after(rounds, number, g, now) for g in now}
         found[number] = now
     return found
 
 
-def _after(record: RoundRecord | None, group: int, before: Mapping[int, Ancestry]) -> Ancestry:
-    if record is not None and record.reason == AVERAGED and record.met:
-        shares: dict[int, float] = {}
-        for member in record.met:
-            for ancestor, share in before[member].items():
-                shares[ancestor] = shares.get(ancestor, 0.0) + share / len(record.met)
-        return dict(sorted(shares.items()))
-    return before[parent(record, group)]
+def _after(rounds: Rounds, number: int, group: int, before: Mapping[int, Ancestry]) -> Ancestry:
+    record = rounds.get((number, group))
+    members = [] if record is None else mean_members(record, rounds)
+    if not members:
+        return before[parent(record, group)]
+    shares: dict[int, float] = {}
+    for member in members:
+        for ancestor, share in before[member].items():
+            shares[ancestor] = shares.get(ancestor, 0.0) + share / len(members)
+    return dict(sorted(shares.items()))
+
+
+def mean_members(record: RoundRecord, rounds: Rounds) -> list[int]:
+    """List the groups whose models are in the mean that a group took; none: it took no mean.
+
+    A group's `met` names the others. That its own model was in the mean, unless it was not
+    finite, is seen from theirs; where none of them is there, it is taken to be.
+    """
+    if record.reason != AVERAGED:
+        return []
+    others = [
+        rounds[record.round, g]
+        for g in record.met
+        if g != record.group and (record.round, g) in rounds
+    ]
+    told = [set(theirs.met) for theirs in others if theirs.reason == AVERAGED]
+    own = record.group in record.met or not told or any(record.group in met for met in told)
+    return sorted({*record.met, record.group} if own else record.met)
 
 
 def round_numbers(rounds: Rounds) -> list[int]:

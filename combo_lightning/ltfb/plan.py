@@ -1,14 +1,12 @@
 """What a run of trainer groups says of itself: ``ltfb.json``, and ``champion.json`` at its end."""
 
-import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from combo_lightning.errors import InputError
-from combo_lightning.ltfb.fields import parse_object, plain_number
+from combo_lightning.ltfb.fields import parse_object
 from combo_lightning.ltfb.record import Rounds, read_rounds
 
 PLAN = "ltfb.json"
@@ -27,6 +25,7 @@ class Plan:
         strategy: Its class ``name`` and its constructor's ``arguments``.
         rule: The arguments of `Rule`.
         every_n_train_steps: Steps between two rounds.
+        own_rows: Whether each group scored models on tournament rows of its own.
         space: Where hyperparameters are drawn and changed.
     """
 
@@ -36,6 +35,7 @@ class Plan:
     strategy: Mapping[str, Any]
     rule: Mapping[str, Any]
     every_n_train_steps: int
+    own_rows: bool = False
     space: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -47,10 +47,6 @@ class Plan:
     def lower_is_better(self) -> bool:
         """The rule's direction."""
         return bool(self.rule.get("mode", "min") == "min")
-
-    def write(self, run: Path) -> None:
-        """Write ``ltfb.json``, aside and renamed."""
-        _write(run / PLAN, {"schema_version": SCHEMA_VERSION, **asdict(self)})
 
     @classmethod
     def read(cls, run: Path) -> "Plan":
@@ -83,6 +79,7 @@ class Plan:
             strategy=strategy.plain(),
             rule=rule.plain(),
             every_n_train_steps=found.integer("every_n_train_steps"),
+            own_rows=found.flag("own_rows") if "own_rows" in found else False,
             space=found.inner("space").plain() if "space" in found else {},
         )
 
@@ -102,14 +99,6 @@ class Champion:
     scores: Mapping[int, Mapping[str, float]]
     checkpoint: str
     step: int
-
-    def write(self, run: Path) -> None:
-        """Write ``champion.json``, aside and renamed."""
-        scores = {
-            str(group): {metric: plain_number(value) for metric, value in of_group.items()}
-            for group, of_group in self.scores.items()
-        }
-        _write(run / CHAMPION, {**asdict(self), "scores": scores})
 
     @classmethod
     def read(cls, run: Path) -> "Champion | None":
@@ -170,10 +159,3 @@ def read_run(folder: Path) -> Run:
             f"{plan.num_groups} groups of {PLAN}"
         )
     return Run(folder, plan, rounds, champion)
-
-
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(aside, path)

@@ -41,7 +41,7 @@ class RoundRecord:
         step: Training steps that it had done.
         time: When the round was over, ISO 8601 with its zone.
         living: The groups that it took for alive.
-        met: The groups whose scores it had; of an average, those whose models are in the mean.
+        met: The other groups whose scores it had; of an average, those whose models are in it.
         scores: Scores before the exchange by group and metric, its own included.
         ages: Rounds since each group's model was last replaced.
         rows: Scores of each tournament row, by group and metric; None: the rule needs none.
@@ -52,7 +52,7 @@ class RoundRecord:
             exchange failed, and the group kept its own.
         mutated: Hyperparameters that were changed after adopting: before and after.
         hyperparameters: All of them, after the round.
-        bytes: What travelled to this group.
+        bytes: What the group's first process sent and received.
         seconds: What the round took, by phase; ``total`` is all of it.
     """
 

@@ -13,6 +13,9 @@ from combo_lightning.ltfb.lineage import AVERAGED, last_records, round_numbers
 from combo_lightning.ltfb.plan import Run
 from combo_lightning.ltfb.record import RoundRecord
 
+# Rounds by which a group that is alive may be behind.
+_BEHIND = 2
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -43,7 +46,7 @@ class Facts:
         averaged: Records in which a mean came.
         failed: Records in which a model was to come and did not.
         unmet: Records in which a group met nobody, by reason.
-        bytes: What travelled.
+        bytes: What first processes sent and received.
         costs: By group.
         gone: Groups without a record of the last round: their last one, None for none at all.
     """
@@ -97,8 +100,8 @@ def kept_score(record: RoundRecord, metric: str) -> float:
 def leading_group(run: Run) -> int | None:
     """Name the champion, or in a run that has not ended the group with the best last score.
 
-    Only groups that wrote the last round count, and the rule's first metric; None where nobody
-    has a finite score.
+    Only groups that are at most two rounds behind count (they do not all write at once), and the
+    rule's first metric; None where nobody has a finite score.
     """
     if run.champion is not None:
         return run.champion.group
@@ -108,7 +111,7 @@ def leading_group(run: Run) -> int | None:
         (sign * kept_score(record, metric), group)
         for metric in run.plan.metrics[:1]
         for group, record in last_records(run.rounds).items()
-        if record.round == numbers[-1] and math.isfinite(kept_score(record, metric))
+        if record.round >= numbers[-1] - _BEHIND and math.isfinite(kept_score(record, metric))
     ]
     return min(found)[1] if found else None
 

@@ -1,11 +1,13 @@
 """Records and run folders, made by hand."""
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from combo_lightning.ltfb.plan import Plan
+from combo_lightning.ltfb.fields import plain_number
+from combo_lightning.ltfb.plan import Champion, Plan
 from combo_lightning.ltfb.record import RoundLog, RoundRecord, Rounds
 
 RULE = {"metrics": ["mse"], "mode": "min", "margin": 0.0, "significance": None, "resamples": 1000}
@@ -69,10 +71,24 @@ def by_round(records: Iterable[RoundRecord]) -> Rounds:
     return {(r.round, r.group): r for r in records}
 
 
+def write_plan(folder: Path, made: Plan) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ltfb.json").write_text(json.dumps({"schema_version": 1, **asdict(made)}))
+
+
+def write_champion(folder: Path, champion: Champion) -> None:
+    scores = {
+        str(group): {metric: plain_number(value) for metric, value in of_group.items()}
+        for group, of_group in champion.scores.items()
+    }
+    plain = {**asdict(champion), "scores": scores, "token": "t"}
+    (folder / "champion.json").write_text(json.dumps(plain))
+
+
 def write_run(
     folder: Path, made: Plan, records: Iterable[RoundRecord] | Mapping[Any, RoundRecord]
 ) -> Path:
-    made.write(folder)
+    write_plan(folder, made)
     values = records.values() if isinstance(records, Mapping) else records
     logs = {g: RoundLog(folder / f"group_{g}" / "rounds.jsonl") for g in range(made.num_groups)}
     for one in values:

@@ -7,22 +7,21 @@ import pytest
 
 from combo_lightning.errors import InputError
 from combo_lightning.ltfb.plan import Champion, Plan, read_run
-from tests.ltfb.records import plan, record, write_run
+from tests.ltfb.records import plan, record, write_champion, write_plan, write_run
 
 
 def test_the_plan_comes_back(tmp_path: Path) -> None:
-    made = plan(3, space={"learning_rate": {"low": 1e-5}})
-    made.write(tmp_path)
+    made = plan(3, space={"learning_rate": {"low": 1e-5}}, own_rows=True)
+    write_plan(tmp_path, made)
     assert Plan.read(tmp_path) == made
     assert made.metrics == ("mse",)
     assert made.lower_is_better
-    assert [path.name for path in tmp_path.iterdir()] == ["ltfb.json"]
 
 
 def test_the_champion_comes_back_with_scores_that_are_not_finite(tmp_path: Path) -> None:
     scores = {0: {"mse": math.inf}, 2: {"mse": 0.25}}
     made = Champion(2, scores, "group_2/checkpoints/final.ckpt", 1200)
-    made.write(tmp_path)
+    write_champion(tmp_path, made)
     assert Champion.read(tmp_path) == made
 
 
@@ -53,7 +52,7 @@ def test_another_folder_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_plan_is_told(tmp_path: Path, change: dict[str, Any], told: str) -> None:
-    plan().write(tmp_path)
+    write_plan(tmp_path, plan())
     path = tmp_path / "ltfb.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError) as caught:
@@ -64,13 +63,13 @@ def test_what_is_no_plan_is_told(tmp_path: Path, change: dict[str, Any], told: s
 
 def test_a_group_that_the_plan_does_not_have_is_told(tmp_path: Path) -> None:
     write_run(tmp_path, plan(4), [record(1, 0, source=3)])
-    plan(3).write(tmp_path)
+    write_plan(tmp_path, plan(3))
     with pytest.raises(InputError, match=r"round 1 of group 0 names group 3, but ltfb\.json has"):
         read_run(tmp_path)
 
 
 def test_a_champion_that_the_plan_does_not_have_is_told(tmp_path: Path) -> None:
-    plan(2).write(tmp_path)
-    Champion(2, {}, "group_2/checkpoints/final.ckpt", 1).write(tmp_path)
+    write_plan(tmp_path, plan(2))
+    write_champion(tmp_path, Champion(2, {}, "group_2/checkpoints/final.ckpt", 1))
     with pytest.raises(InputError, match="'group' is 2, expected one of the 2 groups"):
         read_run(tmp_path)

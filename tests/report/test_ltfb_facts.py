@@ -83,8 +83,8 @@ def test_without_a_start_the_time_runs_from_the_first_round(
 def test_the_best_last_score_leads_until_there_is_a_champion(tmp_path: Path) -> None:
     records = [
         record(1, 1, scores={1: {"mse": 0.1}}),
-        record(2, 0, scores={0: {"mse": 0.5}}),
-        record(2, 2, scores={2: {"mse": 0.4}}),
+        record(3, 0, scores={0: {"mse": 0.5}}),
+        record(4, 2, scores={2: {"mse": 0.4}}),
     ]
     run = run_of(tmp_path, records)
     assert leading_group(run) == 2
