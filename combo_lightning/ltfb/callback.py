@@ -125,6 +125,7 @@ class LTFB(pl.Callback):
         self._meeting: Meeting | None = None
         self._kind: Tournament | Averaging | None = None
         self._batches: Iterable[Any] = ()
+        self._own_rows = False
         self._last_step = 0
         self._save_due = False
         self._status: StatusFile | None = None
@@ -165,13 +166,13 @@ class LTFB(pl.Callback):
         """Open the channel, wait for the others, and set what differs between groups."""
         self._batches = tournament_batches(trainer, pl_module)
         check_metrics(trainer, pl_module, self._batches, self.rule.metrics)
-        own_rows = has_own_rows(trainer, self.strategy)
+        self._own_rows = has_own_rows(trainer, self.strategy)
         if isinstance(self.strategy, TreeAveraging):
             self._kind = Averaging(self.strategy, self._seed)
             if "averaging" in self._restored:
                 self._kind.load_state_dict(self._restored["averaging"])
         else:
-            self._kind = Tournament(self.strategy, self.rule, self._seed, own_rows)
+            self._kind = Tournament(self.strategy, self.rule, self._seed, self._own_rows)
         channel = open_channel(self.channel, self.place, trainer, self.timeout_seconds)
         membership = join(trainer, channel, self._describe(), self.round_index)
         state = ModelState(trainer, pl_module, self.exchange)
@@ -198,6 +199,7 @@ class LTFB(pl.Callback):
             "seed": self._seed,
             "strategy": {"name": type(self.strategy).__name__, "arguments": options},
             "rule": vars(self.rule),
+            "own_rows": self._own_rows,
             "space": {name: vars(found) for name, found in self.tuning.space.items()},
             "every_n_train_steps": self.every_n_train_steps,
             "every_n_epochs": self.every_n_epochs,
@@ -260,6 +262,8 @@ class LTFB(pl.Callback):
         else:
             assert kind is not None
             outcome = kind.hold(meeting, self.round_index, self._batches, self.age, spent)
+        if outcome.adopted:
+            meeting.gives_way = False
         self.age = 0 if outcome.adopted else self.age + 1
         mutated = self._mutate(trainer, pl_module, outcome)
         meeting.tell(lambda membership: membership.leave(self.round_index))
@@ -283,6 +287,7 @@ class LTFB(pl.Callback):
             number += 1
         if number > late:
             logger.info("late for the rounds %d to %d", late, number - 1)
+            meeting.gives_way = self.newcomers_copy
         return number
 
     def _mutate(

@@ -76,6 +76,8 @@ class Meeting:
         self.patience_seconds = patience_seconds
         self.group = channel.place.group
         self.beats: dict[int, Beat] = {}
+        # Whether this group's model is to give way to the first that it meets.
+        self.gives_way = False
         # Groups that did not come to a round though they are alive, and what they had left then.
         self._absent: dict[int, int] = {}
 
@@ -106,6 +108,10 @@ class Meeting:
         standing: Standing = spent.timed(
             "score", lambda: score(self.trainer, self.module, batches)
         )
+        if self.gives_way:
+            # What has no score loses to whatever has one.
+            rows = {n: np.full(len(row), np.nan) for n, row in (standing.rows or {}).items()}
+            return Standing.from_rows(rows, age)
         return Standing(standing.scores, standing.rows, age)
 
     def exchange_notes(

@@ -166,20 +166,17 @@ class Averaging:
 
     def partners(self, group: int, living: Sequence[int], round_index: int) -> list[int]:
         """Tell whom a group waits for in a round."""
-        parent, children = self.strategy.tree(living, round_index, self.seed)[group]
-        return [*children, *([] if parent is None else [parent])]
+        return sorted(set(living) - {group})
 
     @torch.no_grad()
     def hold(self, meeting: Meeting, round_index: int, spent: Spent) -> Outcome:
         """Go through a round; all ranks of a group together."""
         living = meeting.living()
-        tree = self.strategy.tree(living, round_index, self.seed)
-        parent, children = tree[meeting.group]
-        # Who does not come is left out: a group without its parent is the root of its part.
+        # All wait for all, so that they draw one tree: of those who have come.
         others = self.partners(meeting.group, living, round_index)
         here = meeting.exchange_notes(round_index, Standing({}, {}), others, spent)
-        parent = parent if parent in here else None
-        children = [child for child in children if child in here]
+        tree = self.strategy.tree(sorted(here), round_index, self.seed)
+        parent, children = tree[meeting.group]
         mine = _floating(meeting.state.weights())
         finite = meeting.agree(done=meeting.state.finite())
         total = [t.clone() if finite else torch.zeros_like(t) for t in mine]

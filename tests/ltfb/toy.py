@@ -1,6 +1,7 @@
 """A small LightningModule that knows nothing of drugs, and a run of it."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,33 @@ from combo_lightning.ltfb import LTFB
 from combo_lightning.ltfb.groups import GroupPlace
 
 ROWS, HELD_OUT, BATCH = 256, 64, 32
+
+
+class Batches:
+    """Batches in their order, from where a checkpoint says: without that no loader resumes exactly.
+
+    Args:
+        x: Inputs.
+        y: Responses.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.parts = list(zip(x.split(BATCH), y.split(BATCH), strict=True))
+        self.position = 0
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for index in range(self.position % len(self), len(self)):
+            self.position = index + 1
+            yield self.parts[index]
+
+    def state_dict(self) -> dict[str, int]:
+        return {"position": self.position % len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.position = state["position"]
 
 
 class Toy(pl.LightningModule):
@@ -31,22 +59,23 @@ class Toy(pl.LightningModule):
         draw = torch.Generator().manual_seed(77)
         self.x = torch.randn(ROWS + HELD_OUT, 4, generator=draw)
         self.y = self.x.prod(dim=1, keepdim=True) + self.x[:, :1]
-        self.weights_after: list[list[Tensor]] = []
+        self.slow = 0.0
 
     def loss(self, batch: Sequence[Tensor]) -> Tensor:
         error: Tensor = self.layers(batch[0]) - batch[1]
         return error.square().squeeze(1)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        time.sleep(self.slow)
+        torch.manual_seed(1000 * self.seed + self.global_step)
         return self.loss(batch).mean()
 
     def tournament_scores(self, batch: Any) -> Mapping[str, Tensor]:
         return {"mse": self.loss(batch)}
 
     def train_dataloader(self) -> Any:
-        order = torch.Generator().manual_seed(self.seed)
-        rows = TensorDataset(self.x[:ROWS], self.y[:ROWS])
-        return DataLoader(rows, BATCH, shuffle=True, generator=order)
+        # In an order of the group's own.
+        return Batches(self.x[:ROWS].roll(self.seed, 0), self.y[:ROWS].roll(self.seed, 0))
 
     def tournament_dataloader(self) -> Any:
         return DataLoader(TensorDataset(self.x[ROWS:], self.y[ROWS:]), BATCH)
@@ -61,6 +90,8 @@ def train(
     steps: int,
     options: Mapping[str, Any],
     callbacks: Sequence[pl.Callback] = (),
+    data: pl.LightningDataModule | None = None,
+    resume: Path | None = None,
 ) -> dict[str, Any]:
     """Train this process's group of toys.
 
@@ -68,13 +99,17 @@ def train(
         folder: The run folder of all groups.
         rates: Learning rate of each group.
         steps: Training steps.
-        options: Of `LTFB`.
+        options: Of `LTFB`; and ``slow``, seconds that each step takes longer.
         callbacks: Further callbacks.
+        data: In the place of the module's own rows.
+        resume: A checkpoint to go on from.
     """
     place = GroupPlace.from_environment()
     assert place is not None
     toy = Toy(rates[place.group % len(rates)], place.group)
-    ltfb = LTFB(**options)
+    more = dict(options)
+    toy.slow = more.pop("slow", 0.0)
+    ltfb = LTFB(**more)
     trainer = pl.Trainer(
         accelerator="cpu",
         devices=1,
@@ -87,7 +122,7 @@ def train(
         default_root_dir=place.group_folder,
         callbacks=[ltfb, *callbacks],
     )
-    trainer.fit(toy)
+    trainer.fit(toy, datamodule=data, ckpt_path=resume and str(resume))
     return {
         "weights": {n: p.detach().clone() for n, p in toy.named_parameters()},
         "moments": trainer.optimizers[0].state_dict()["state"],
