@@ -39,6 +39,9 @@ def shard_network(network: ComboModel, mesh: Any, *, bf16: bool) -> None:
 def gather_small_weights(network: nn.Module) -> None:
     """Gather what the network itself holds, for an evaluation that calls its parts directly."""
     if isinstance(network, FSDPModule):
+        # Before the first training step the network does not know yet that it is the root of its
+        # units, and each would take itself for one; torch has no public call for it.
+        network._get_fsdp_state()._lazy_init()
         network.unshard()
 
 
