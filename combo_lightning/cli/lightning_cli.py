@@ -44,6 +44,7 @@ from combo_lightning.runs.checkpointing import (
 )
 from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir
 from combo_lightning.runs.metrics_csv import MetricsCsv
+from combo_lightning.runs.population import write_population
 from combo_lightning.runs.progress import RunProgressBar
 from combo_lightning.runs.stopping import StopOnSignal
 from combo_lightning.runs.test_comparison import TestComparison
