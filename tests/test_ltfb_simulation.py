@@ -123,6 +123,18 @@ def test_failed_groups_come_back_after_their_rounds_away() -> None:
     assert set(groups.back_G[failed]) == {4}
 
 
+def test_a_group_that_comes_back_to_an_average_can_start_from_the_mean() -> None:
+    plan = replace(PLAN, strategy=TreeAveraging(), rates=Range(1e-9, 1e-9), failure=0.5, away=1)
+    for copy in (False, True):
+        groups = Population(replace(plan, returners_copy=copy), 0)
+        away = sorted(set(range(8)) - set(groups.train(1)))
+        groups.error_GD[away] += 1.0
+        groups.train(2)
+        back = [g for g in groups.train(3) if g in away]
+        assert back
+        assert np.allclose(groups.error_GD[back], groups.champion_D, atol=1e-3) == copy
+
+
 def test_nobody_left_for_a_round_is_no_end() -> None:
     history = simulate(replace(PLAN, failure=1.0, away=1), 0)
     assert history.living == [0] * 12

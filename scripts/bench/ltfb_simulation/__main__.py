@@ -1,6 +1,7 @@
-"""``python -m scripts.bench.ltfb_simulation``: tournaments of up to 1,024 groups, in two minutes.
+"""``python -m scripts.bench.ltfb_simulation``: tournaments of up to 1,024 groups.
 
-Writes runs/bench/ltfb_simulation.json and docs/ltfb_simulation.png, and prints tables.
+Takes two minutes of a processor. Writes runs/bench/ltfb_simulation.json and
+docs/ltfb_simulation.png, and prints tables.
 """
 
 import argparse
@@ -24,6 +25,7 @@ FAILURES = [0.0, 0.001, 0.01, 0.03, 0.1]
 TAKEOVERS = ("pairwise", "truncation, 0.25", "evolution, 2")
 REAL_GROUPS = [2, 4, 8]
 REAL_RUNS = 5
+ENDS = ("takeover", "excess")
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -112,10 +114,21 @@ def tables(figures: dict[str, Any]) -> str:
         names = dict.fromkeys(x["strategy"] for x in figures[key])
         places = list(dict.fromkeys(x[over] for x in figures[key]))
         rows = [
-            [name, *(spread(x["excess"], 1e3, 1) for x in figures[key] if x["strategy"] == name)]
+            [
+                f"{name}{note}",
+                *(spread(x[kind], 1e3, 1) for x in figures[key] if x["strategy"] == name),
+            ]
             for name in names
+            for kind, note in (("excess", ""), ("paid", "; a round costs 3 steps"))
+            if kind in figures[key][0]
         ]
         text += table(f"Excess MSE, thousandths: {key}", [over, *map(str, places)], rows)
+    rows = [
+        [x["strategy"], str(x["interval"]), f"{x['rate']:.2f}", f"{x['ancestors'][-1]:.1f}"]
+        for x in figures["intervals"]
+        if x["strategy"] != "averaging"
+    ]
+    text += table("Champion's rate at the end", ["", "interval", "rate", "ancestors"], rows)
     rows = [
         [
             x["strategy"],
@@ -125,7 +138,7 @@ def tables(figures: dict[str, Any]) -> str:
             spread(x["takeover"], at_most="later"),
         ]
         for x in figures["failures"]
-        if x["strategy"] != "averaging"
+        if not x["strategy"].startswith("averaging")
     ]
     head = ["", "fail a round", "groups there", "ancestors after 10 rounds", "takeover"]
     text += table("Failures: 64 groups, 40 rounds", head, rows)
@@ -134,7 +147,13 @@ def tables(figures: dict[str, Any]) -> str:
         for n, by in figures["bands"].items()
         for kind, band in by.items()
     ]
-    return text + table("Ancestors, 90 %", ["groups", "", *map(str, range(1, 9))], rows)
+    text += table("Ancestors, 90 %", ["groups", "", *map(str, range(1, 9))], rows)
+    rows = [
+        [str(n), kind, *(" to ".join(f"{x:.3g}" for x in band[k] or ()) for k in ENDS)]
+        for n, by in figures["bands"].items()
+        for kind, band in by.items()
+    ]
+    return text + table("Takeover and excess, 90 %", ["groups", "", *ENDS], rows)
 
 
 def main() -> int:

@@ -26,11 +26,15 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     groups = [n for n in figures["takeover"]["pairwise"] if n > 1]
     axes[0].plot(groups, np.log2(groups), "k:", label="log2 of the groups")
     axes[0].set(
-        xscale="log", yscale="log", xlabel="groups", ylabel="rounds", title="one ancestor is left"
+        xscale="log",
+        yscale="log",
+        xlabel="groups",
+        ylabel="rounds",
+        title="rounds until one ancestor is left",
     )
     axes[1].set(yscale="log", xlim=(0, 60), xlabel="round", title="distinct ancestors (mean)")
     for key, axis, over, title in (
-        ("intervals", axes[2], "interval", "16 groups, 2,000 steps; dotted: a round costs 3"),
+        ("intervals", axes[2], "interval", "16 groups; dotted: a round costs 3 steps"),
         ("sizes", axes[3], "groups", "2,000 steps a group"),
     ):
         names = dict.fromkeys(line["strategy"] for line in figures[key])

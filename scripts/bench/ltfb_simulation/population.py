@@ -30,6 +30,7 @@ class Plan:
         partition: Whether each group has a share of the training rows, or all.
         failure: Chance of each group to fail in a round.
         away: Rounds that a failed group misses; it goes on from its state before it failed.
+        returners_copy: Whether, where models are averaged, it goes on from the mean instead.
         world: What is learned.
     """
 
@@ -43,6 +44,7 @@ class Plan:
     partition: bool = False
     failure: float = 0.0
     away: int = 3
+    returners_copy: bool = False
     world: World = field(default_factory=World)
 
 
@@ -106,6 +108,9 @@ class Population:
         failed = here[self.draw.random(len(here)) < plan.failure]
         self.back_G[failed] = round_index + 1 + plan.away
         kept = np.setdiff1d(here, failed)
+        if plan.returners_copy:
+            returning = kept[(self.back_G[kept] == round_index) & (round_index > 1)]
+            self.error_GD[returning] = self._anchor_D
         self.error_GD[kept] = plan.world.train(
             self.error_GD[kept], self.optimum_GD[kept], self.rate_G[kept], plan.interval, self.draw
         )

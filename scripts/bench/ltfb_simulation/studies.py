@@ -172,7 +172,7 @@ def _world(tournament_rows: int) -> Any:
 
 
 def intervals(steps: Sequence[int], seeds: int, num_groups: int = 16) -> list[dict[str, Any]]:
-    """Ask what the interval changes: in equal steps, and where a round costs steps.
+    """Ask what the interval changes: in equal steps, and in equal time where a round costs steps.
 
     Args:
         steps: Intervals.
@@ -188,7 +188,7 @@ def intervals(steps: Sequence[int], seeds: int, num_groups: int = 16) -> list[di
     }.items():
         for interval in steps:
             free = replace(plan, interval=interval, rounds=STEPS // interval)
-            paid = replace(free, rounds=max(1, STEPS // (interval + ROUND_COST_STEPS)))
+            paid = replace(free, interval=interval - ROUND_COST_STEPS)
             few = seeds if plan.rule.significance is None else max(2, seeds // 2)
             lines.append(
                 {"strategy": name, "interval": interval}
@@ -207,12 +207,13 @@ def failures(shares: Sequence[float], seeds: int, num_groups: int = 64) -> list[
         num_groups: Groups of each.
     """
     lines = []
+    plain = Plan(num_groups, rounds=40, interval=50)
+    averaging = replace(plain, strategy=TreeAveraging(), rates=KNOWN["1 in all"])
     for name, plan in {
-        "pairwise": Plan(num_groups, rounds=40, interval=50),
-        "truncation, 0.25": Plan(num_groups, TruncationSelection(0.25), rounds=40, interval=50),
-        "averaging": Plan(
-            num_groups, TreeAveraging(), rates=KNOWN["1 in all"], rounds=40, interval=50
-        ),
+        "pairwise": plain,
+        "truncation, 0.25": replace(plain, strategy=TruncationSelection(0.25)),
+        "averaging": averaging,
+        "averaging, returners copy": replace(averaging, returners_copy=True),
     }.items():
         for share in shares:
             line = run(replace(plan, failure=share), seeds)
