@@ -110,6 +110,12 @@ def tables(figures: dict[str, Any]) -> str:
         for n in names
     ]
     text += table("Excess MSE, thousandths of the start's: strategies, 16 groups", head, rows)
+    return text + _further_tables(figures)
+
+
+def _further_tables(figures: dict[str, Any]) -> str:
+    """Write what is asked of groups, interval, failures and bands."""
+    text = ""
     for key, over in (("sizes", "groups"), ("intervals", "interval"), ("failures", "failure")):
         names = dict.fromkeys(x["strategy"] for x in figures[key])
         places = list(dict.fromkeys(x[over] for x in figures[key]))
