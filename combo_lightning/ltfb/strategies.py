@@ -203,6 +203,10 @@ class TreeAveraging:
     Partial sums go up, the mean comes down, and every group goes on from the mean, or from an
     outer step towards it.
 
+    Limits:
+        A member that diverges but is still finite is averaged in and spoils the mean for all: use
+        equal learning rates that are known not to diverge.
+
     Args:
         outer_momentum: Of the outer Nesterov step, from 0 and below 1; DiLoCo's is 0.9.
         outer_learning_rate: Of the outer step, above 0; with momentum 0, 1 is the plain mean.
