@@ -27,7 +27,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=rf"No space left on device: '{path}'"):
         io.save_checkpoint({"x": torch.tensor(2)}, path)
     assert io.load_checkpoint(path)["x"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
@@ -36,3 +36,12 @@ def test_a_full_disk_leaves_the_previous_checkpoint(
 def test_a_missing_checkpoint_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no checkpoint"):
         AtomicCheckpointIO().load_checkpoint(tmp_path / "last.ckpt")
+
+
+def test_a_file_that_takes_the_place_of_a_sharded_checkpoint_removes_its_shards(
+    tmp_path: Path,
+) -> None:
+    for name in (".last.ckpt.2-a.shards", ".best.ckpt.2-b.shards"):
+        (tmp_path / name).mkdir()
+    AtomicCheckpointIO().save_checkpoint({"x": torch.tensor(1)}, tmp_path / "last.ckpt")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".best.ckpt.2-b.shards", "last.ckpt"]
