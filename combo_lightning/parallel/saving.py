@@ -60,6 +60,21 @@ def save_shards(
     return published
 
 
+def as_of_now(value: Any) -> Any:
+    """Copy what training goes on to change while a thread has yet to write it.
+
+    Callbacks and optimizers hand out the very dicts that they work on. Tensors of more than one
+    number are features and the like, which nobody changes; they may be large, and are not copied.
+    """
+    if isinstance(value, Mapping):
+        return {key: as_of_now(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_of_now(item) for item in value]
+    if isinstance(value, Tensor) and not value.dim():
+        return value.clone()
+    return value
+
+
 def _failure(saving: "Future[Any]") -> OSError | None:
     """Give the system's error of a save, the same on all processes.
 

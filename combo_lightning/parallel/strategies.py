@@ -23,7 +23,7 @@ from combo_lightning.errors import InputError, RunStopped, SaveFailed
 from combo_lightning.model import ComboModel
 from combo_lightning.parallel.gradients import like_weight, local, map_moments, spread_like
 from combo_lightning.parallel.layout import ALONE, Layout, data_parallel_layout
-from combo_lightning.parallel.saving import save_shards
+from combo_lightning.parallel.saving import as_of_now, save_shards
 from combo_lightning.parallel.shard import shard_network
 from combo_lightning.parallel.shards import SHARDS, SUFFIX, flatten, remove_other_shards
 from combo_lightning.parallel.tensor import cut_network
@@ -249,7 +249,7 @@ class MeshParallel(_Watched, ModelParallelStrategy):
         rest, tensors = flatten(checkpoint)
         token = f"{checkpoint['global_step']}-{time.time_ns():x}"
         name = self.broadcast(f".{path.name}.{token}{SUFFIX}")
-        content = {**rest, SHARDS: name}
+        content = as_of_now({**rest, SHARDS: name}) if self.is_global_zero else {}
 
         def publish() -> None:
             self.checkpoint_io.save_checkpoint(content, path)
