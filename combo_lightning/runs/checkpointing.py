@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
-from combo_lightning.checkpoint import load_checkpoint
-from combo_lightning.parallel.shards import SHARDS, remove_other_shards
+from combo_lightning.checkpoint import load_checkpoint, shards_named_by
+from combo_lightning.errors import InputError
+from combo_lightning.parallel.shards import SHARDS, SUFFIX, remove_other_shards
 from combo_lightning.resuming import resumes_exactly
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,29 @@ PARTIAL = ".partial"
 def validates(trainer: pl.Trainer) -> bool:
     """Tell whether a fit has validation batches."""
     return sum(trainer.num_val_batches or [0]) > 0
+
+
+def remove_broken_off(folder: Path) -> None:
+    """Remove what a killed save has left: files aside, and shards that no checkpoint names.
+
+    The next save of the same checkpoint would do so too, but may never come, or need the room.
+
+    Args:
+        folder: The folder of the checkpoints, in which nothing is being saved.
+    """
+    for aside in folder.glob(f".*.ckpt{PARTIAL}"):
+        aside.unlink()
+    shards = list(folder.glob(f".*.ckpt.*{SUFFIX}"))
+    if not shards:
+        return
+    try:
+        named = {shards_named_by(path) for path in folder.glob("*.ckpt")}
+    except InputError as error:
+        logger.warning("the shards in %s are left as they are: %s", folder, error)
+        return
+    for orphan in shards:
+        if orphan.name not in named:
+            shutil.rmtree(orphan, ignore_errors=True)
 
 
 def _system_error(error: BaseException | None) -> OSError | None:
@@ -108,7 +133,8 @@ class LastCheckpoint(Checkpoint):
     Hooks:
         on_train_batch_end: Saves every `every_n_train_steps` steps.
         on_train_epoch_end: Saves after the epoch's validation and after every other callback.
-        on_train_start: Stops again where early stopping had already decided to.
+        on_train_start: Stops again where early stopping had already decided to; on rank 0 removes
+            what a killed save has left.
 
     Limits:
         It never saves between a step and the validation that is due after it: Lightning would
@@ -124,8 +150,10 @@ class LastCheckpoint(Checkpoint):
         self._saved_at = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take up early stopping's decision, which Lightning forgets on resuming."""
+        """Take up early stopping's decision, which Lightning forgets on resuming; tidy up."""
         self._saved_at = trainer.global_step
+        if trainer.is_global_zero:
+            remove_broken_off(Path(trainer.default_root_dir) / "checkpoints")
         for callback in trainer.early_stopping_callbacks:
             if isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience:
                 trainer.should_stop = True
