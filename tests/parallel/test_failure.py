@@ -14,6 +14,7 @@ from tests.parallel.started import (
     SHORT,
     Started,
     assert_a_restart_reaches,
+    ended,
     options_of,
 )
 
@@ -50,6 +51,10 @@ def test_a_stopped_rank_ends_the_run_and_is_named(
     os.kill(pid, signal.SIGSTOP)
     assert run.process.wait(ENDS_WITHIN_SECONDS) != 0
     assert re.search(r"rank 1 on \S+ has not answered for 4 s", run.log.read_text())
+    # It could not end while it was stopped; once continued it is no orphan.
+    assert not ended(pid)
+    os.kill(pid, signal.SIGCONT)
+    run.wait_for_end(ENDS_WITHIN_SECONDS)
 
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGUSR1])
