@@ -271,10 +271,6 @@ class MeshParallel(_Watched, ModelParallelStrategy):
         if saving is not None:
             saving.result()
 
-    def on_train_end(self) -> None:
-        """Finish what is being written before the run's record says that it is finished."""
-        self.finish_saving()
-
     def remove_checkpoint(self, filepath: str | Path) -> None:
         """Remove a checkpoint file and its shards."""
         super().remove_checkpoint(filepath)
