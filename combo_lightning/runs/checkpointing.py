@@ -73,6 +73,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
         Raises:
             OSError: If it cannot be written, with the file's name.
+            RuntimeError: If torch cannot lay it out.
         """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)

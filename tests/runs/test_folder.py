@@ -14,9 +14,9 @@ from combo_lightning.errors import InputError
 from combo_lightning.runs.folder import RunRecord, new_run_dir, read_record, write_aside
 from tests.conftest import ROOT, Outcome
 
-
 # Fits run in processes of their own.
 pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run_dir(
