@@ -103,10 +103,27 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         InputError: If it is missing, truncated, no checkpoint, or holds code.
     """
     path = Path(path)
+    checkpoint = _load_file(path)
+    if SHARDS in checkpoint:
+        return unflatten(checkpoint, read_whole(shard_folder(path, checkpoint)))
+    return checkpoint
+
+
+def shards_named_by(path: Path) -> str | None:
+    """Give the name of the folder that holds a checkpoint's tensors; None: the file does.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    name: str | None = _load_file(path, mmap=True).get(SHARDS)
+    return name
+
+
+def _load_file(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path}; look in the run folder's checkpoints/")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} holds more than tensors and plain values, or is damaged, and was not "
@@ -118,8 +135,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict):
         raise InputError(f"{path} holds a {type(checkpoint).__name__}, not a checkpoint")
-    if SHARDS in checkpoint:
-        return unflatten(checkpoint, read_whole(shard_folder(path, checkpoint)))
     return checkpoint
 
 

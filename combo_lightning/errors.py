@@ -1,4 +1,4 @@
-"""What ends a command with one sentence: bad input, or a signal."""
+"""What ends a command with one sentence: bad input, a signal, or a full disk."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -43,3 +43,18 @@ class RunStopped(Exception):
             f"combo-lightning fit --resume {folder}"
         )
         self.signal = int(signal)
+
+
+class SaveFailed(OSError):
+    """A checkpoint could not be written; every process of the run raises this.
+
+    Args:
+        cause: What the system said, on the process that it said it to.
+        path: The checkpoint file.
+    """
+
+    def __init__(self, cause: OSError, path: str) -> None:
+        reason = cause.strerror or str(cause)
+        super().__init__(
+            cause.errno, f"{reason}; the run ends, and what was saved before is as it was", path
+        )

@@ -24,7 +24,7 @@ from combo_lightning.cli.group_of_fit import (
 )
 from combo_lightning.cli.main import invocation
 from combo_lightning.data.datamodule import ComboDataModule
-from combo_lightning.errors import InputError, RunStopped, did_you_mean
+from combo_lightning.errors import InputError, RunStopped, SaveFailed, did_you_mean
 from combo_lightning.evaluation.metric import SCORE_NAMES
 from combo_lightning.ltfb import LTFB
 from combo_lightning.ltfb.groups import GroupPlace, TrainerGroups
@@ -323,6 +323,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
 
     Raises:
         InputError: If the input is at fault.
+        SaveFailed: If a checkpoint of several processes could not be written.
     """
     # What Lightning says at the start is about itself; its warnings stay.
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -365,6 +366,11 @@ def run(command: str, arguments: Sequence[str]) -> int:
         except RunStopped as stopped:
             logger.info("%s", stopped)
             return 128 + stopped.signal
+        except SaveFailed:
+            # All processes know; the first speaks.
+            if process_rank():
+                return 2
+            raise
         finally:
             os.environ.pop(RUN_DIR_VARIABLE, None)
             leave_process_group()

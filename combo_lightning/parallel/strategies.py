@@ -7,6 +7,7 @@
 import secrets
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -15,16 +16,14 @@ import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.filesystem import FileSystemWriter
-from torch.distributed.checkpoint.state_dict_saver import async_save
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.optim import Optimizer
 
-from combo_lightning.errors import InputError, RunStopped
+from combo_lightning.errors import InputError, RunStopped, SaveFailed
 from combo_lightning.model import ComboModel
 from combo_lightning.parallel.gradients import like_weight, local, map_moments, spread_like
 from combo_lightning.parallel.layout import ALONE, Layout, data_parallel_layout
+from combo_lightning.parallel.saving import as_of_now, save_shards
 from combo_lightning.parallel.shard import shard_network
 from combo_lightning.parallel.shards import SHARDS, SUFFIX, flatten, remove_other_shards
 from combo_lightning.parallel.tensor import cut_network
@@ -70,7 +69,8 @@ class _Watched:
 
     def on_exception(self, exception: BaseException) -> None:
         """Wait for the watch to tell what has happened, unless this process knows."""
-        if self._watch is None or isinstance(exception, RunStopped):
+        # What all processes know ends each of them.
+        if self._watch is None or isinstance(exception, RunStopped | SaveFailed):
             return
         if isinstance(exception, InputError):
             self._watch.fail(FIND_SECONDS)
@@ -109,6 +109,23 @@ class DataParallel(_Watched, DDPStrategy):
         """Start the processes' group, and the watch over it."""
         super().setup_environment()
         self._start_watch(self, self._timeout_seconds)
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], filepath: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint on rank 0; all processes call it, and learn how that went.
+
+        Raises:
+            SaveFailed: On all processes, if it could not be written; the one before is as it was.
+        """
+        failure: OSError | None = None
+        try:
+            super().save_checkpoint(checkpoint, filepath, storage_options)
+        except OSError as error:
+            failure = error
+        failure = self.broadcast(failure)
+        if failure is not None:
+            raise SaveFailed(failure, str(filepath)) from failure
 
     def teardown(self) -> None:
         """End the watch, and everything else."""
@@ -154,8 +171,7 @@ class MeshParallel(_Watched, ModelParallelStrategy):
         self._timeout_seconds = timeout_seconds
         self._silence_seconds = silence_seconds
         self._layout = ALONE
-        self._saving: Any = None
-        self._unpublished: OSError | None = None
+        self._saving: Future[None] | None = None
         self._saving_group: Any = None
 
     def mesh_shape(self, processes: int) -> tuple[int, int, int]:
@@ -233,38 +249,27 @@ class MeshParallel(_Watched, ModelParallelStrategy):
         rest, tensors = flatten(checkpoint)
         token = f"{checkpoint['global_step']}-{time.time_ns():x}"
         name = self.broadcast(f".{path.name}.{token}{SUFFIX}")
-        writer = FileSystemWriter(path.with_name(name), sync_files=True)
-        self._saving = async_save(tensors, storage_writer=writer, process_group=self._saving_group)
-        if self.is_global_zero:
-            # Rank 0's part ends when all have written theirs.
-            content = {**rest, SHARDS: name}
-            self._saving.add_done_callback(lambda done: self._publish(done, content, path))
+        content = as_of_now({**rest, SHARDS: name}) if self.is_global_zero else {}
 
-    def _publish(self, saving: Any, content: dict[str, Any], path: Path) -> None:
-        """Rank 0: let the file appear; in the thread that saved."""
-        if saving.exception() is None:
-            try:
-                self.checkpoint_io.save_checkpoint(content, path)
-                remove_other_shards(path, content[SHARDS])
-            except OSError as error:
-                self._unpublished = error
+        def publish() -> None:
+            self.checkpoint_io.save_checkpoint(content, path)
+
+        self._saving = save_shards(
+            tensors,
+            path.with_name(name),
+            path,
+            group=self._saving_group,
+            publish=publish if self.is_global_zero else None,
+        )
 
     def finish_saving(self) -> None:
-        """Wait for the checkpoint that is being written.
+        """Wait until the checkpoint that is being written has appeared.
 
-        Raises:
-            OSError: If it could not be written; the one before it is as it was.
+        Its `SaveFailed` is raised here, on all processes.
         """
         saving, self._saving = self._saving, None
-        if saving is None:
-            return
-        try:
+        if saving is not None:
             saving.result()
-        except CheckpointException as error:
-            first = next(iter(error.failures.values()))[0]
-            raise first if isinstance(first, OSError) else error from error
-        if self._unpublished is not None:
-            raise self._unpublished
 
     def remove_checkpoint(self, filepath: str | Path) -> None:
         """Remove a checkpoint file and its shards."""

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,51 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
-from combo_lightning.checkpoint import load_checkpoint
+from combo_lightning.checkpoint import load_checkpoint, shards_named_by
+from combo_lightning.errors import InputError
+from combo_lightning.parallel.shards import SHARDS, SUFFIX, remove_other_shards
 from combo_lightning.resuming import resumes_exactly
 
 logger = logging.getLogger(__name__)
 
 BEST = "best.ckpt"
 LAST = "last.ckpt"
+PARTIAL = ".partial"
 
 
 def validates(trainer: pl.Trainer) -> bool:
     """Tell whether a fit has validation batches."""
     return sum(trainer.num_val_batches or [0]) > 0
+
+
+def remove_broken_off(folder: Path) -> None:
+    """Remove what a killed save has left: files aside, and shards that no checkpoint names.
+
+    The next save of the same checkpoint would do so too, but may never come, or need the room.
+
+    Args:
+        folder: The folder of the checkpoints, in which nothing is being saved.
+    """
+    for aside in folder.glob(f".*.ckpt{PARTIAL}"):
+        aside.unlink()
+    shards = list(folder.glob(f".*.ckpt.*{SUFFIX}"))
+    if not shards:
+        return
+    try:
+        named = {shards_named_by(path) for path in folder.glob("*.ckpt")}
+    except InputError as error:
+        logger.warning("the shards in %s are left as they are: %s", folder, error)
+        return
+    for orphan in shards:
+        if orphan.name not in named:
+            shutil.rmtree(orphan, ignore_errors=True)
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    """Find the system's error; torch's own on a full disk is of a position in the file."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -35,18 +69,31 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint; on any error the file aside is removed."""
+        """Write a checkpoint; on any error the file aside is removed.
+
+        Raises:
+            OSError: If it cannot be written, with the file's name.
+            RuntimeError: If torch cannot lay it out.
+        """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}.partial")
+        aside = target.with_name(f".{target.name}{PARTIAL}")
         try:
             with aside.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(aside, target)
+        except (OSError, RuntimeError) as error:
+            cause = _system_error(error)
+            if cause is None:
+                raise
+            raise OSError(cause.errno, cause.strerror or str(cause), str(target)) from error
         finally:
             aside.unlink(missing_ok=True)
+        # Of an earlier save, or of one that was broken off; in a run that goes on in another
+        # layout, too.
+        remove_other_shards(target, checkpoint.get(SHARDS))
 
     def load_checkpoint(
         self,
@@ -87,7 +134,8 @@ class LastCheckpoint(Checkpoint):
     Hooks:
         on_train_batch_end: Saves every `every_n_train_steps` steps.
         on_train_epoch_end: Saves after the epoch's validation and after every other callback.
-        on_train_start: Stops again where early stopping had already decided to.
+        on_train_start: Stops again where early stopping had already decided to; on rank 0 removes
+            what a killed save has left.
 
     Limits:
         It never saves between a step and the validation that is due after it: Lightning would
@@ -103,8 +151,10 @@ class LastCheckpoint(Checkpoint):
         self._saved_at = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take up early stopping's decision, which Lightning forgets on resuming."""
+        """Take up early stopping's decision, which Lightning forgets on resuming; tidy up."""
         self._saved_at = trainer.global_step
+        if trainer.is_global_zero:
+            remove_broken_off(Path(trainer.default_root_dir) / "checkpoints")
         for callback in trainer.early_stopping_callbacks:
             if isinstance(callback, EarlyStopping) and callback.wait_count >= callback.patience:
                 trainer.should_stop = True

@@ -5,6 +5,7 @@ with which outcome), ``split.parquet``, ``metrics.csv``, ``checkpoints/best.ckpt
 ``last.ckpt``, and ``test/`` once it was tested.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -43,8 +44,11 @@ def write_aside(path: Path, text: str) -> None:
     """Write a text file aside and rename it, so that it is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def read_record(run_dir: Path) -> dict[str, Any]:
@@ -137,7 +141,9 @@ class RunRecord(pl.Callback):
         """Write down that the run broke off, and on what."""
         if self._record:
             self._record["exception"] = f"{type(exception).__name__}: {exception}"
-            self._finish(trainer, "interrupted", None)
+            # On a full disk what has happened must still be told, by the one who catches it.
+            with contextlib.suppress(OSError):
+                self._finish(trainer, "interrupted", None)
 
     def _finish(self, trainer: pl.Trainer, status: str, best: float | None) -> None:
         if trainer.is_global_zero:

@@ -14,9 +14,9 @@ from combo_lightning.errors import InputError
 from combo_lightning.runs.folder import RunRecord, new_run_dir, read_record, write_aside
 from tests.conftest import ROOT, Outcome
 
-
 # Fits run in processes of their own.
 pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run_dir(
@@ -113,3 +113,23 @@ def test_a_text_is_whole_or_not_there(tmp_path: Path) -> None:
     write_aside(tmp_path / "a" / "x.json", "[]")
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["x.json"]
     assert (tmp_path / "a" / "x.json").read_text() == "[]"
+
+
+def test_what_cannot_be_written_leaves_nothing_aside(tmp_path: Path) -> None:
+    (tmp_path / "x.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_aside(tmp_path / "x.json", "{}")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_record_that_cannot_be_written_does_not_hide_what_broke_the_run(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    record = RunRecord(["fit"], "")
+    record._record = {"status": "running"}
+    trainer: Any = SimpleNamespace(
+        is_global_zero=True, current_epoch=0, global_step=3, default_root_dir=str(tmp_path)
+    )
+    task: Any = None
+    record.on_exception(trainer, task, OSError(28, "No space left on device"))
+    assert record._record["exception"] == "OSError: [Errno 28] No space left on device"
+    assert record._record["status"] == "interrupted"
