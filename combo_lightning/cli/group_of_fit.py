@@ -8,7 +8,7 @@ from combo_lightning.ltfb.conclusion import CHAMPION
 from combo_lightning.ltfb.groups import (
     GroupPlace,
     TrainerGroups,
-    cut_launch,
+    enter_groups,
     group_folder,
     new_token,
 )
@@ -54,20 +54,16 @@ def join_group(
     place = GroupPlace.from_environment()
     if place is not None or (num_groups == 1 and group is None):
         return place, None
-    environment = None
     if group is not None:
-        place = GroupPlace(group, num_groups, folder.absolute(), _shared_token(folder), False)
-    elif started_by_launcher():
-        environment = cut_launch(num_groups)
-        one_host = os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE")
-        place = GroupPlace(
-            environment.group, num_groups, folder.absolute(), environment.token, one_host
-        )
-    else:
+        token = _shared_token(folder)
+        place = GroupPlace(group, num_groups, folder.absolute(), token, one_host=False)
+        # The processes that Lightning starts from this one inherit it.
+        os.environ |= place.to_environment()
+        return place, None
+    if not started_by_launcher():
         raise StartGroups(num_groups, folder)
-    # The processes that Lightning starts from this one inherit it.
-    os.environ |= place.to_environment()
-    return place, environment
+    environment = enter_groups(num_groups, folder)
+    return GroupPlace.from_environment(), environment
 
 
 def _shared_token(folder: Path) -> str:

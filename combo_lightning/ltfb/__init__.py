@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from combo_lightning.ltfb.callback import LTFB, Tuning
-    from combo_lightning.ltfb.groups import TrainerGroups
+    from combo_lightning.ltfb.groups import TrainerGroups, enter_groups
     from combo_lightning.ltfb.hyperparameters import Mutation, Range
     from combo_lightning.ltfb.state import Exchange
     from combo_lightning.ltfb.strategies import (
@@ -33,10 +33,11 @@ __all__ = [
     "TreeAveraging",
     "TruncationSelection",
     "Tuning",
+    "enter_groups",
 ]
 _HOMES = {
     "callback": ("LTFB", "Tuning"),
-    "groups": ("TrainerGroups",),
+    "groups": ("TrainerGroups", "enter_groups"),
     "hyperparameters": ("Mutation", "Range"),
     "state": ("Exchange",),
     "strategies": (

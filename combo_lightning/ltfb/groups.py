@@ -221,6 +221,29 @@ def cut_launch(num_groups: int, environment: Mapping[str, str] = os.environ) -> 
     )
 
 
+def enter_groups(num_groups: int, folder: Path | str) -> TrainerGroups:
+    """Cut the launch that torchrun or srun has made, and take this process's place in it.
+
+    Args:
+        num_groups: Trainer groups.
+        folder: The run folder of all groups, shared by them.
+
+    Returns:
+        The environment for Lightning's ``Trainer(plugins=[..])``.
+
+    Raises:
+        InputError: If the processes do not divide, or a variable is missing.
+    """
+    groups = cut_launch(num_groups)
+    one_host = os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE")
+    place = GroupPlace(
+        groups.group, num_groups, Path(folder).absolute(), groups.token, one_host
+    )
+    # The callback finds it there, in this process and in those that it starts.
+    os.environ |= place.to_environment()
+    return groups
+
+
 def host_address(reached_as: str) -> str:
     """Give this host's address, as another host that is reached as `reached_as` sees it."""
     if reached_as in ("127.0.0.1", "localhost", "::1"):
