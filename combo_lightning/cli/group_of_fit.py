@@ -21,7 +21,7 @@ REJOIN_VARIABLE = "COMBO_LIGHTNING_REJOIN"
 TOKEN = "token"
 
 
-class StartGroups(Exception):  # noqa: N818  no error: what to do
+class StartGroups(Exception):
     """This process is to start the trainer groups.
 
     Args:

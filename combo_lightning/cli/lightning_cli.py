@@ -22,6 +22,7 @@ from combo_lightning.cli.group_of_fit import (
     rejoins,
     resume_point,
 )
+from combo_lightning.cli.known_warnings import silence_known_warnings
 from combo_lightning.cli.main import invocation
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError, RunStopped, SaveFailed, did_you_mean
@@ -278,7 +279,7 @@ class ComboCLI(LightningCLI):
         )
 
     def _end_population(self, place: GroupPlace) -> None:
-        """Write the champion's checkpoint and the ensemble's, where this group named the champion."""
+        """Write the champion's and the ensemble's checkpoint, where this group named it."""
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, LTFB) and callback.champion and self.trainer.is_global_zero:
                 write_population(place.folder)
@@ -341,7 +342,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
             return 0
         words = ["--config", str(config_of(Path(run_dir))), *words]
     with warnings.catch_warnings():
-        _silence_known_warnings()
+        silence_known_warnings()
         try:
             ComboCLI(
                 ComboTask,
@@ -384,25 +385,3 @@ def _value_of(option: str, words: list[str]) -> str | None:
         if word.startswith(f"{option}="):
             return word.split("=", 1)[1]
     return None
-
-
-def _silence_known_warnings() -> None:
-    """Ignore Lightning's advice that does not apply here; each with its cause."""
-    known = [
-        # Our program hands the arguments over; nothing else reads sys.argv.
-        ".*LightningCLI's args parameter is intended to run from within Python.*",
-        # A fit without a validation part is what was asked for.
-        ".*Total length of `list` across ranks is zero.*",
-        # A resumed run goes on in its own folder.
-        ".*Checkpoint directory .* exists and is not empty.*",
-        # Lightning's own use of a torch interface that is going away.
-        ".*isinstance.treespec, LeafSpec.. is deprecated.*",
-        # Scores are computed from all processes' rows: each logs the same number.
-        ".*It is recommended to use .self.log.*sync_dist=True.*",
-        # Nothing changes the responses in place.
-        ".*FSDP2-wrapped module .* returned a view tensor.*",
-        # Batches are slices of an index array in memory; workers would only slow them down.
-        ".*does not have many workers.*",
-    ]
-    for message in known:
-        warnings.filterwarnings("ignore", message=message)

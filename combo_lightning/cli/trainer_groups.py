@@ -1,4 +1,4 @@
-"""``fit --num_groups N`` on one machine: start the trainer groups, watch them, show them together."""
+"""``fit --num_groups N`` on one machine: start trainer groups, watch them, show them together."""
 
 import json
 import os

@@ -52,7 +52,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: the record and the rules are read without torch."""
+    """Import what is asked for: the record and the rules are read without torch.
+
+    Raises:
+        AttributeError: If there is no such name.
+    """
     for module, names in _HOMES.items():
         if name in names:
             return getattr(importlib.import_module(f"{__name__}.{module}"), name)

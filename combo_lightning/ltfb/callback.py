@@ -14,8 +14,8 @@ from combo_lightning.errors import InputError
 from combo_lightning.ltfb.conclusion import Final, conclude
 from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.hyperparameters import Mutation, Range, draw_initial
-from combo_lightning.ltfb.meeting import Meeting, Spent
 from combo_lightning.ltfb.joining import check_metrics, has_own_rows, join, open_channel
+from combo_lightning.ltfb.meeting import Meeting, Spent
 from combo_lightning.ltfb.population import round_checkpoint, stale_rounds, write_manifest
 from combo_lightning.ltfb.record import ROUNDS, RoundLog, RoundRecord
 from combo_lightning.ltfb.rounds import Averaging, Outcome, Tournament, same_start
@@ -53,10 +53,10 @@ class Tuning:
 class LTFB(pl.Callback):
     """Tournaments between trainer groups (Livermore Tournament Fast Batch).
 
-    Each group trains on its own rows. Every so often groups meet in pairs drawn from (seed, round):
-    both models are scored on rows that no group trains on, and the better one goes on in both. A
-    group that dies, hangs or is late costs its partner a wait and nothing else; it joins again at
-    the next round. Nobody ever goes on with parts of two models.
+    Each group trains on its own rows. Every so often groups meet in pairs drawn from (seed,
+    round): both models are scored on rows that no group trains on, and the better one goes on in
+    both. A group that dies, hangs or is late costs its partner a wait and nothing else, and joins
+    again at the next round. Nobody ever goes on with parts of two models.
 
     Hooks:
         on_fit_start: Refuses modules that cannot be scored.

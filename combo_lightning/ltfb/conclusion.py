@@ -38,7 +38,7 @@ class Final:
 def conclude(
     membership: Membership, mine: Final, rule: Rule, patience_seconds: float
 ) -> Final | None:
-    """End a group: write down how, wait for the others, and name the champion where it falls to it.
+    """Write down how a group ended, wait for the others, and name the champion if it falls to it.
 
     It falls to the first of the groups that are about to end. One that comes later finds that it
     was not counted, and names the champion anew among all.

@@ -1,7 +1,7 @@
 """The channel through a shared folder: for jobs that know nothing else of each other.
 
-A note or a parcel is a file, written aside and renamed: it is there whole or not at all. Each group
-removes its own files of earlier rounds.
+A note or a parcel is a file, written aside and renamed: it is there whole or not at all. Each
+group removes its own files of earlier rounds.
 """
 
 import os
@@ -9,6 +9,7 @@ import struct
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,7 +56,7 @@ class DirectoryChannel(Channel):
 
     def _send(self, round_index: int, beat: Beat, seal: bytes, tensors: Sequence[Tensor]) -> None:
         path = self._parcel(round_index, self.place.group, beat.group)
-        data = (memoryview(t.reshape(-1).view(torch.uint8).numpy()) for t in tensors)
+        data = (_bytes(t) for t in tensors)
         self._write(path, [_LENGTH.pack(len(seal)), seal, *data])
 
     def _receive(
@@ -71,7 +72,7 @@ class DirectoryChannel(Channel):
                 raise ChannelError(f"{path} is no parcel")
             seal = file.read(length)
             for tensor in tensors:
-                view = memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+                view = _bytes(tensor)
                 if file.readinto(view) != len(view):
                     raise ChannelError(f"{path} is shorter than what must be in it")
             if file.read(1):
@@ -101,6 +102,12 @@ class DirectoryChannel(Channel):
             os.replace(aside, path)
         finally:
             aside.unlink(missing_ok=True)
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    """Give a contiguous tensor's memory."""
+    data: Any = tensor.reshape(-1).view(torch.uint8).numpy()
+    return memoryview(data)
 
 
 def _appears(path: Path, seconds: float) -> bool:

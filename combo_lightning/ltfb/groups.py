@@ -13,8 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as dist
-from lightning.pytorch.plugins.environments import ClusterEnvironment
+from lightning.fabric.plugins import ClusterEnvironment
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in its __all__
 
 from combo_lightning.errors import InputError
 
@@ -116,7 +116,7 @@ class TrainerGroups(ClusterEnvironment):
         self.group, self._rank = divmod(rank, self._size)
         self.num_groups = num_groups
         self._local_rank = local_rank
-        self._store: Any = dist.TCPStore(
+        self._store: Any = TCPStore(
             address,
             port,
             is_master=rank == 0 and not store_is_there,
@@ -236,9 +236,7 @@ def enter_groups(num_groups: int, folder: Path | str) -> TrainerGroups:
     """
     groups = cut_launch(num_groups)
     one_host = os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE")
-    place = GroupPlace(
-        groups.group, num_groups, Path(folder).absolute(), groups.token, one_host
-    )
+    place = GroupPlace(groups.group, num_groups, Path(folder).absolute(), groups.token, one_host)
     # The callback finds it there, in this process and in those that it starts.
     os.environ |= place.to_environment()
     return groups

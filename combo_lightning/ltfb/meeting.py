@@ -1,9 +1,9 @@
 """One round as a trainer group sees it: score, meet, move models, adopt.
 
 All ranks of a group go through it together. Its first process reads and writes what is public
-(who is alive, notes with scores) and tells the others, so that all decide on the same facts. Models
-move between ranks of equal position; a group takes a model over only once all its ranks have their
-whole part of it.
+(who is alive, notes with scores) and tells the others, so that all decide on the same facts.
+Models move between ranks of equal position; a group takes a model over only once all its ranks
+have their whole part of it.
 """
 
 import base64

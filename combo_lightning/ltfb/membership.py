@@ -1,4 +1,4 @@
-"""Which trainer groups are alive, and in which round each is: a small file a group, in the run folder.
+"""Which trainer groups are alive, and in which round: a small file of each in the run folder.
 
 The first process of a group rewrites its file each second, aside and renamed. A reader takes a
 group for alive while the file's count moves, by the reader's own clock: clocks need not agree, and

@@ -11,8 +11,9 @@ from datetime import timedelta
 from typing import Any
 
 import torch
-import torch.distributed as dist
+import torch.distributed.distributed_c10d as dist
 from torch import Tensor
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in its __all__
 
 from combo_lightning.ltfb.channel import Channel, ChannelError, within
 from combo_lightning.ltfb.groups import GroupPlace, host_address
@@ -50,7 +51,7 @@ class MemoryChannel(Channel):
         # Opened here, so that on one host nothing else can reach it.
         listener = socket.create_server((self._host, 0))
         self._port: int = listener.getsockname()[1]
-        self._store: Any = dist.TCPStore(
+        self._store: Any = TCPStore(
             self._host,
             self._port,
             is_master=True,
@@ -75,14 +76,18 @@ class MemoryChannel(Channel):
             self._store.delete_key(self._notes.pop(0))
 
     def read(self, round_index: int, beat: Beat, seconds: float) -> str | None:
-        """Ask another group's store for its note."""
+        """Ask another group's store for its note.
+
+        Raises:
+            ChannelError: If the store does not answer.
+        """
         key = self._key(f"note/{round_index}")
 
         def ask() -> str | None:
             store = self._peer(beat, 0)
             try:
                 store.wait([key], timedelta(seconds=seconds))
-            except dist.DistStoreError:
+            except torch.distributed.DistStoreError:
                 return None  # not yet
             return str(store.get(key).decode())
 
@@ -127,7 +132,7 @@ class MemoryChannel(Channel):
             if small:
                 together = torch.empty(sum(map(len, small)), dtype=torch.uint8)
                 pair.recv([together], 0, 0).wait()
-                parts = together.split([len(data) for data in small])
+                parts = torch.split(together, [len(data) for data in small])
                 for data, part in zip(small, parts, strict=True):
                     data.copy_(part)
             pair.send([torch.ones(1, dtype=torch.int64)], 0, 0).wait()
@@ -140,11 +145,12 @@ class MemoryChannel(Channel):
         """Form a group of two, the sender being 0 and the receiver 1."""
         sender, receiver = groups
         name = self._key(f"pair/{round_index}/{sender}/{receiver}/{self.rank}")
-        options = dist.ProcessGroupGloo._Options()
+        gloo: Any = dist.ProcessGroupGloo
+        options = gloo._Options()
         options._timeout = timedelta(seconds=seconds)
-        options._devices = [dist.ProcessGroupGloo.create_device(hostname=self._host)]
+        options._devices = [gloo.create_device(hostname=self._host)]
         side = 0 if sender == self.place.group else 1
-        yield dist.ProcessGroupGloo(dist.PrefixStore(name, store), side, 2, options)
+        yield gloo(dist.PrefixStore(name, store), side, 2, options)
 
     def _peer(self, beat: Beat, rank: int) -> Any:
         """Connect to the store of a rank of another group.
@@ -160,7 +166,7 @@ class MemoryChannel(Channel):
                 socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
             except OSError as error:
                 raise ChannelError(f"group {beat.group} at {address}: {error}") from error
-            self._peers[address] = dist.TCPStore(
+            self._peers[address] = TCPStore(
                 host,
                 int(port),
                 wait_for_workers=False,

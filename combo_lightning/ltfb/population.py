@@ -50,7 +50,7 @@ def write_description(folder: Path, content: Mapping[str, Any]) -> None:
         if different:
             raise InputError(
                 f"{path} is of a run with other {', '.join(different)} "
-                f"({before.get(different[0])}, here {mine[different[0]]}); choose another --run_dir"
+                f"({before.get(different[0])}; here {mine[different[0]]}); take another --run_dir"
             )
     write_json(path, content)
 
@@ -86,6 +86,6 @@ def write_manifest(folder: Path, num_groups: int) -> int:
 
 
 def stale_rounds(folder: Path, group: int, num_groups: int) -> list[int]:
-    """List a group's saved rounds that nothing can need: all but the last two and the manifest's."""
+    """List a group's saved rounds that nobody needs: all but the last two and the manifest's."""
     complete = newest_complete_round(folder, num_groups)
     return [r for r in saved_rounds(folder, group)[:-2] if r != complete]

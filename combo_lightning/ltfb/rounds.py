@@ -1,5 +1,7 @@
-"""The two kinds of round: a tournament, after which losers go on with winners' models, and the
-averaging of all models over a tree.
+"""The two kinds of round.
+
+After a tournament losers go on with winners' models; averaging lets all go on with the mean of all
+models, which is formed over a tree.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

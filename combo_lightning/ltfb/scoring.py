@@ -40,8 +40,8 @@ def tournament_batches(trainer: pl.Trainer, module: pl.LightningModule) -> Itera
     Raises:
         InputError: If neither the data module nor the module has one, or it is empty.
     """
-    data = getattr(trainer, "datamodule", None)
-    for owner in (data, module):
+    owners: list[Any] = [getattr(trainer, "datamodule", None), module]
+    for owner in owners:
         if hasattr(owner, "tournament_dataloader"):
             batches: Any = owner.tournament_dataloader()
             if not len(batches):

@@ -1,8 +1,8 @@
 """What travels from the winner to a loser: weights, the optimizers' moments, hyperparameters.
 
-A rank has its own parts of sharded or cut weights, and they go to the rank of equal position, which
-has the same parts of its own model. Feature tables and other buffers that a checkpoint would not
-hold never travel.
+A rank has its own parts of sharded or cut weights, and they go to the rank of equal position,
+which has the same parts of its own model. Feature tables and other buffers that a checkpoint would
+not hold never travel.
 """
 
 import re

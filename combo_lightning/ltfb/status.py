@@ -1,4 +1,4 @@
-"""Where a group stands, for whoever watches: ``group_K/status.json``, rewritten every second or two."""
+"""Where a group stands, for whoever watches: ``group_K/status.json``, rewritten as it trains."""
 
 import time
 from pathlib import Path

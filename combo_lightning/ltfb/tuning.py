@@ -1,6 +1,6 @@
 """Reading and changing the hyperparameters of a model that trains, whatever model it is.
 
-They are the first optimizer's learning rate, weight decay and betas, and the dropout of its layers.
+They are the first optimizer's learning rate, weight decay and betas, and the layers' dropout.
 """
 
 from collections.abc import Mapping

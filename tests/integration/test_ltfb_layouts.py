@@ -1,5 +1,6 @@
 """Trainer groups of several ranks each: what a group adopts is all of the model, on all ranks."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,8 @@ def train(run: Run, rates: list[float]) -> dict[str, Any]:
 
     place = GroupPlace.from_environment()
     assert place is not None
-    run = Run(
-        **{**vars(run), "folder": str(place.group_folder)},
-    )
-    run.optimizer["learning_rate"] = rates[place.group]
+    folder = place.group_folder
+    run = replace(run, folder=str(folder), optimizer={"learning_rate": rates[place.group]})
     found: dict[str, Any] = {"weights": []}
 
     class Watch(pl.Callback):
@@ -51,7 +50,7 @@ def train(run: Run, rates: list[float]) -> dict[str, Any]:
                     (i, k): v.clone() for i, of in state.items() for k, v in of.items()
                 }
                 found["score"] = score(trainer, task, tournament_batches(trainer, task)).scores
-                trainer.save_checkpoint(place.group_folder / "round.ckpt")
+                trainer.save_checkpoint(folder / "round.ckpt")
 
     ltfb = LTFB(every_n_train_steps=ROUND, save_every_n_rounds=0)
     trainer, task, data = build(run, ltfb, Watch())

@@ -104,7 +104,7 @@ class Groups:
                 os.kill(self.children[group, rank].pid, number)
 
     def wait(self, *groups: int, seconds: float = TIMEOUT_SECONDS) -> dict[tuple[int, int], Ended]:
-        """Wait until groups have ended, all where none is named; what still runs then is killed."""
+        """Wait until groups (all where none is named) have ended; what still runs is killed."""
         end = time.monotonic() + seconds
         found = {}
         chosen = [key for key in self.children if not groups or key[0] in groups]

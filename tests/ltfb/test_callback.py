@@ -123,7 +123,7 @@ def test_each_group_judges_on_rows_of_its_own_where_it_is_asked_to(tmp_path: Pat
     assert found[0, 0]["learning_rate"] == 0.05
 
 
-def train_with_own_rows(*arguments: Any) -> dict[str, Any]:
+def train_with_own_rows(folder: Path, rates: Any, steps: int, setting: Any) -> dict[str, Any]:
     class OwnRows(pl.LightningDataModule):
         tournament_rows = "per_group"
 
@@ -136,7 +136,7 @@ def train_with_own_rows(*arguments: Any) -> dict[str, Any]:
             batches = list(Toy().tournament_dataloader())
             return batches[place.group :: place.num_groups]
 
-    return train(*arguments, data=OwnRows())
+    return train(folder, rates, steps, setting, data=OwnRows())
 
 
 def test_hyperparameters_differ_at_first_and_mutate_with_the_model(tmp_path: Path) -> None:
@@ -186,13 +186,14 @@ def test_a_resumed_population_ends_with_the_same_champion_bit_for_bit(tmp_path: 
     assert ends[0]["group"] == ends[1]["group"]
 
 
-def train_on(folder: Path, *arguments: Any) -> dict[str, Any]:
+def train_on(folder: Path, rates: Any, steps: int, setting: Any) -> dict[str, Any]:
     from combo_lightning.ltfb.population import newest_complete_round, round_checkpoint
 
     place = GroupPlace.from_environment()
     assert place is not None
     newest = newest_complete_round(folder, place.num_groups)
-    return train(folder, *arguments, resume=round_checkpoint(folder, place.group, newest))
+    last = round_checkpoint(folder, place.group, newest)
+    return train(folder, rates, steps, setting, resume=last)
 
 
 def test_the_same_run_twice_has_the_same_bits(tmp_path: Path) -> None:
@@ -351,15 +352,13 @@ def train_in(folder: Path, *arguments: Any) -> dict[str, Any]:
         ({"rule": Rule([])}, "rule.metrics"),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(
-    change: dict[str, Any], said: str
-) -> None:
+def test_options_that_contradict_each_other_are_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         LTFB(**change)
 
 
 def test_unknown_hyperparameters_are_refused() -> None:
-    with pytest.raises(InputError, match="tuning.space has 'momentum'"):
+    with pytest.raises(InputError, match=r"tuning.space has 'momentum'"):
         Tuning({"momentum": Range(0.1, 0.9)})
 
 
@@ -384,7 +383,7 @@ def test_a_module_or_run_that_cannot_take_part_is_told_what_it_lacks(
     place = GroupPlace(0, 1, tmp_path, "f" * 32)
     for name, value in place.to_environment().items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(InputError, match="'mae', but Toy.tournament_scores gives mse"):
+    with pytest.raises(InputError, match=r"'mae', but Toy.tournament_scores gives mse"):
         fit_here(Toy(), LTFB(rule=Rule(["mae"])), tmp_path)
 
     class Scoreless(Toy):

@@ -69,5 +69,5 @@ def test_another_launch_and_what_is_not_whole_are_not_heard(groups: list[Members
 
 def test_a_second_process_for_a_group_is_refused(groups: list[Membership]) -> None:
     second = Membership(groups[1].place)
-    with pytest.raises(InputError, match="trainer group 1 of .* runs already, as process"):
+    with pytest.raises(InputError, match=r"trainer group 1 of .* runs already, as process"):
         second.start([])

@@ -71,8 +71,8 @@ def test_plain_values_carry_everything_to_another_model() -> None:
 
 
 def test_a_model_without_optimizer_or_dropout_has_fewer() -> None:
-    assert Hyperparameters(
-        SimpleNamespace(optimizers=[], lr_scheduler_configs=[]), nn.Linear(1, 1)  # type: ignore[arg-type]
-    ).get() == {}
+    bare: Any = SimpleNamespace(optimizers=[], lr_scheduler_configs=[])
+    plain: Any = nn.Linear(1, 1)
+    assert Hyperparameters(bare, plain).get() == {}
     trainer, _ = model(schedule=False)
-    assert "dropout" not in Hyperparameters(trainer, nn.Linear(1, 1)).get()  # type: ignore[arg-type]
+    assert "dropout" not in Hyperparameters(trainer, plain).get()

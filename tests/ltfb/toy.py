@@ -17,7 +17,7 @@ ROWS, HELD_OUT, BATCH = 256, 64, 32
 
 
 class Batches:
-    """Batches in their order, from where a checkpoint says: without that no loader resumes exactly.
+    """Batches in their order, from where a checkpoint says: else no loader resumes exactly.
 
     Args:
         x: Inputs.
