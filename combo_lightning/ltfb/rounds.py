@@ -4,10 +4,13 @@ After a tournament losers go on with winners' models; averaging lets all go on w
 models, which is formed over a tree.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +20,9 @@ from combo_lightning.ltfb.tournament import Rule, Standing
 
 # Words that go with a partial sum.
 _GROUPS = "groups"
+_LENGTH = "length"
+# Weights so many times as long as the median group's have diverged.
+FAR = 10.0
 
 
 @dataclass
@@ -150,9 +156,9 @@ class Tournament:
 class Averaging:
     """Rounds in which the living groups' weights are averaged over a binary tree.
 
-    Partial sums go up the tree, the mean comes down. A group whose weights are not finite adds
-    nothing and gets the mean, with moments that are not finite set to zero. Optimizers' moments
-    stay where they are.
+    Partial sums go up the tree, the mean comes down. A group whose weights are not finite, or ten
+    times as long as the median group's, adds nothing and gets the mean, with moments that are not
+    finite set to zero. Optimizers' moments stay where they are.
 
     Args:
         strategy: The tree, and the outer momentum.
@@ -176,13 +182,16 @@ class Averaging:
         living = meeting.living()
         # All wait for all, so that they draw one tree: of those who have come.
         others = self.partners(meeting.group, living, round_index)
-        here = meeting.exchange_notes(round_index, Standing({}, {}), others, spent)
-        tree = self.strategy.tree(sorted(here), round_index, self.seed)
-        parent, children = tree[meeting.group]
         mine = _floating(meeting.state.weights())
         finite = meeting.agree(done=meeting.state.finite())
-        total = [t.clone() if finite else torch.zeros_like(t) for t in mine]
-        groups = [meeting.group] if finite else []
+        length = meeting.state.length() if finite else math.inf
+        standing = Standing.from_rows({_LENGTH: np.array([length])})
+        here = meeting.exchange_notes(round_index, standing, others, spent)
+        adds = meeting.group in members({g: s.scores[_LENGTH] for g, s in here.items()})
+        tree = self.strategy.tree(sorted(here), round_index, self.seed)
+        parent, children = tree[meeting.group]
+        total = [t.clone() if adds else torch.zeros_like(t) for t in mine]
+        groups = [meeting.group] if adds else []
         for child in children:
             found = meeting.receive(round_index, child, mine, spent)
             if found is not None:
@@ -231,6 +240,17 @@ class Averaging:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on with what `state_dict` gave."""
         self._anchor, self._velocity = list(state["anchor"]), list(state["velocity"])
+
+
+def members(length: Mapping[int, float]) -> list[int]:
+    """Choose the groups whose weights are averaged.
+
+    Args:
+        length: Norm of each group's weights.
+    """
+    finite = {group: x for group, x in length.items() if math.isfinite(x)}
+    limit = FAR * median(finite.values()) if finite else 0.0
+    return [group for group, x in finite.items() if x <= limit]
 
 
 def _floating(weights: Mapping[str, Tensor]) -> list[Tensor]:

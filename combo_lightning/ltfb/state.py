@@ -119,6 +119,11 @@ class ModelState:
         """Tell whether all weights here are finite."""
         return all(bool(torch.isfinite(t).all()) for t in self.weights().values())
 
+    def length(self) -> float:
+        """Give the norm of the weights here."""
+        squares = [t.double().square().sum() for t in self.weights().values()]
+        return float(torch.stack(squares).sum().sqrt())
+
     def _moments(self) -> Iterator[Tensor]:
         """Give the optimizers' tensors of the weights that travel."""
         known = {id(p): name for name, p in self._module.named_parameters()}

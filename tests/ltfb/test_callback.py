@@ -28,6 +28,7 @@ from combo_lightning.ltfb import (
 )
 from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.record import RoundRecord, read_rounds
+from combo_lightning.ltfb.rounds import members
 from tests.ltfb.processes import Groups
 from tests.ltfb.toy import Toy, train
 
@@ -94,12 +95,19 @@ def test_all_descend_from_the_good_learning_rate_and_nan_never_spreads(
     assert all(torch.isfinite(w).all() for of in found.values() for w in of["weights"].values())
 
 
+def test_weights_far_beyond_the_others_are_not_averaged() -> None:
+    assert members({0: 1.0, 1: 2.0, 2: 500.0, 3: math.inf, 4: math.nan}) == [0, 1]
+    assert members({0: 1.0, 1: 3.0}) == [0, 1]
+    assert members({2: math.nan}) == []
+
+
+@pytest.mark.parametrize("diverging", [1e30, 30.0])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_averaging_leaves_models_out_that_are_not_finite_and_mends_them(
-    momentum: float, tmp_path: Path
+    momentum: float, diverging: float, tmp_path: Path
 ) -> None:
     strategy = TreeAveraging(outer_momentum=momentum, outer_learning_rate=0.7 if momentum else 1.0)
-    rates = [0.01, 0.01, 1e30]
+    rates = [0.01, 0.01, diverging]
     work = (train, tmp_path, rates, EVERY, options(strategy=strategy))
     found = Groups(3, 1, tmp_path, *work).start().results()
     assert equal(found[0, 0]["weights"], found[1, 0]["weights"])
