@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from combo_lightning.ltfb.callback import LTFB, Tuning
+    from combo_lightning.ltfb.callback import LTFB
     from combo_lightning.ltfb.groups import TrainerGroups, enter_groups
     from combo_lightning.ltfb.hyperparameters import Mutation, Range
     from combo_lightning.ltfb.state import Exchange
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TruncationSelection,
     )
     from combo_lightning.ltfb.tournament import Rule
+    from combo_lightning.ltfb.tuning import Tuning
 
 __all__ = [
     "LTFB",
@@ -36,7 +37,7 @@ __all__ = [
     "enter_groups",
 ]
 _HOMES = {
-    "callback": ("LTFB", "Tuning"),
+    "callback": ("LTFB",),
     "groups": ("TrainerGroups", "enter_groups"),
     "hyperparameters": ("Mutation", "Range"),
     "state": ("Exchange",),
@@ -48,6 +49,7 @@ _HOMES = {
         "TruncationSelection",
     ),
     "tournament": ("Rule",),
+    "tuning": ("Tuning",),
 }
 
 

@@ -4,17 +4,23 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import lightning.pytorch as pl
 
 from combo_lightning.errors import InputError
+from combo_lightning.ltfb.channel import schema
 from combo_lightning.ltfb.conclusion import Final, conclude
 from combo_lightning.ltfb.groups import GroupPlace
-from combo_lightning.ltfb.hyperparameters import Mutation, Range, draw_initial
-from combo_lightning.ltfb.joining import check_metrics, has_own_rows, join, open_channel
+from combo_lightning.ltfb.hyperparameters import draw_initial
+from combo_lightning.ltfb.joining import (
+    check_metrics,
+    different_model,
+    has_own_rows,
+    join,
+    open_channel,
+)
 from combo_lightning.ltfb.meeting import Meeting, Spent
 from combo_lightning.ltfb.population import round_checkpoint, stale_rounds, write_manifest
 from combo_lightning.ltfb.record import ROUNDS, RoundLog, RoundRecord
@@ -24,30 +30,10 @@ from combo_lightning.ltfb.state import Exchange, ModelState
 from combo_lightning.ltfb.status import StatusFile
 from combo_lightning.ltfb.strategies import RandomPairwise, Strategy, TreeAveraging
 from combo_lightning.ltfb.tournament import Rule
-from combo_lightning.ltfb.tuning import NAMES, Hyperparameters
+from combo_lightning.ltfb.tuning import Hyperparameters, Tuning
 from combo_lightning.resuming import resumes_exactly
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """Hyperparameters that differ between groups and change with tournaments.
-
-    Args:
-        space: Range of each: learning_rate, weight_decay, beta_1, beta_2, dropout.
-        initial: How the groups' first values are drawn.
-        mutation: What a group that took a model over does to them; null: nothing.
-    """
-
-    space: dict[str, Range] = field(default_factory=dict)
-    initial: Literal["grid", "random", "sobol"] = "sobol"
-    mutation: Mutation | None = None
-
-    def __post_init__(self) -> None:
-        unknown = sorted(set(self.space) - set(NAMES))
-        if unknown:
-            raise InputError(f"tuning.space has '{unknown[0]}'; there are {', '.join(NAMES)}")
 
 
 class LTFB(pl.Callback):
@@ -163,7 +149,11 @@ class LTFB(pl.Callback):
         check_competitor(pl_module)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Open the channel, wait for the others, and set what differs between groups."""
+        """Open the channel, wait for the others, and set what differs between groups.
+
+        Raises:
+            InputError: If the groups, their rows or their models do not fit together.
+        """
         self._batches = tournament_batches(trainer, pl_module)
         check_metrics(trainer, pl_module, self._batches, self.rule.metrics)
         self._own_rows = has_own_rows(trainer, self.strategy)
@@ -174,14 +164,18 @@ class LTFB(pl.Callback):
         else:
             self._kind = Tournament(self.strategy, self.rule, self._seed, self._own_rows)
         channel = open_channel(self.channel, self.place, trainer, self.timeout_seconds)
-        membership = join(trainer, channel, self._describe(), self.round_index)
         state = ModelState(trainer, pl_module, self.exchange)
+        model = schema(list(state.weights().values()))
+        membership = join(trainer, channel, self._describe(), self.round_index, model)
         self._meeting = Meeting(
             trainer, pl_module, state, channel, membership, self.patience_seconds
         )
         # The groups of a launch begin together; independent jobs come when they come.
         seconds = 0.0 if self.channel == "directory" else self.patience_seconds
         self._meeting.tell(lambda membership: membership.wait_for_all(seconds))
+        different = self._meeting.tell(different_model)
+        if different:
+            raise InputError(different)
         self._set_hyperparameters(trainer, pl_module)
         self._last_step = trainer.global_step
         if trainer.is_global_zero:
@@ -206,21 +200,12 @@ class LTFB(pl.Callback):
         }
 
     def _set_hyperparameters(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw this group's first values, or go on with those of the checkpoint.
-
-        Raises:
-            InputError: If the model lacks one.
-        """
+        """Draw this group's first values, or go on with those of the checkpoint."""
         here = Hyperparameters(trainer, pl_module)
         if "hyperparameters" in self._restored:
             here.set_plain(self._restored["hyperparameters"])
         elif self.tuning.space:
-            missing = sorted(set(self.tuning.space) - set(here.get()))
-            if missing:
-                raise InputError(
-                    f"tuning.space has '{missing[0]}', which this model does not have; it has "
-                    f"{', '.join(here.get())}"
-                )
+            here.check(self.tuning.space)
             count = self.place.num_groups
             drawn = draw_initial(self.tuning.space, count, self._seed, self.tuning.initial)
             here.set(drawn[self.place.group])

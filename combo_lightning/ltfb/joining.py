@@ -69,7 +69,11 @@ def open_channel(
 
 
 def join(
-    trainer: pl.Trainer, channel: Channel, description: Mapping[str, Any], round_index: int
+    trainer: pl.Trainer,
+    channel: Channel,
+    description: Mapping[str, Any],
+    round_index: int,
+    model: str,
 ) -> Membership | None:
     """Tell the others of this group; all its ranks call it.
 
@@ -78,6 +82,7 @@ def join(
         channel: This rank's end of the channel.
         description: What all groups of the run have in common.
         round_index: The newest round that this group is through with.
+        model: The shapes and types of its weights, in short.
 
     Returns:
         The group's view of the others, on its first process.
@@ -95,10 +100,24 @@ def join(
             write_description(channel.place.folder, description)
             membership = Membership(channel.place)
             membership.entered = membership.left = round_index
-            membership.start(addresses)
+            membership.start(addresses, model)
         except InputError as error:
             failure = str(error)
     failure = trainer.strategy.broadcast(failure)
     if failure:
         raise InputError(failure)
     return membership
+
+
+def different_model(membership: Membership) -> str:
+    """Tell which groups train another model than this one; nothing: an empty text."""
+    beats = membership.everyone()
+    mine = beats[membership.place.group].model
+    others = [str(group) for group, beat in beats.items() if beat.model != mine]
+    if not others:
+        return ""
+    return (
+        f"trainer group {membership.place.group} and group {', '.join(others)} train models whose "
+        "weights have other shapes or types, and cannot exchange them; give all groups the same "
+        "model options and layout"
+    )

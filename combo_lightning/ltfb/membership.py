@@ -40,6 +40,7 @@ class Beat:
         host: Where its first process is.
         pid: That process.
         addresses: Where the channel reaches each of its ranks.
+        model: The shapes and types of its model's weights, in short.
     """
 
     token: str
@@ -52,6 +53,7 @@ class Beat:
     host: str = ""
     pid: int = 0
     addresses: list[str] = field(default_factory=list)
+    model: str = ""
 
 
 class Membership:
@@ -70,6 +72,7 @@ class Membership:
         self.entered = self.left = 0
         self._folder = place.folder / CHANNEL
         self._addresses: list[str] = []
+        self._model = ""
         self._count = 0
         self._ending = self._finished = False
         self._stopped = threading.Event()
@@ -78,18 +81,19 @@ class Membership:
         self._seen: dict[int, tuple[Beat, float]] = {}
         self._thread: threading.Thread | None = None
 
-    def start(self, addresses: Sequence[str]) -> None:
+    def start(self, addresses: Sequence[str], model: str = "") -> None:
         """Begin to beat.
 
         Args:
             addresses: Where the channel reaches each rank of this group.
+            model: The shapes and types of its model's weights, in short.
 
         Raises:
             InputError: If another process beats for this group: two runs in one folder.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._refuse_second_run()
-        self._addresses = list(addresses)
+        self._addresses, self._model = list(addresses), model
         self._write()
         self._thread = threading.Thread(target=self._beat, name="ltfb-beat", daemon=True)
         self._thread.start()
@@ -171,6 +175,7 @@ class Membership:
             host=platform.node(),
             pid=os.getpid(),
             addresses=self._addresses,
+            model=self._model,
         )
 
     def _file(self, group: int) -> Path:

@@ -3,14 +3,38 @@
 They are the first optimizer's learning rate, weight decay and betas, and the layers' dropout.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 from torch import nn
 
+from combo_lightning.errors import InputError
+from combo_lightning.ltfb.hyperparameters import Mutation, Range
+
 NAMES = ("learning_rate", "weight_decay", "beta_1", "beta_2", "dropout")
 _DROPOUT_ATTRIBUTES = ("p", "probability")
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Hyperparameters that differ between groups and change with tournaments.
+
+    Args:
+        space: Range of each: learning_rate, weight_decay, beta_1, beta_2, dropout.
+        initial: How the groups' first values are drawn.
+        mutation: What a group that took a model over does to them; null: nothing.
+    """
+
+    space: dict[str, Range] = field(default_factory=dict)
+    initial: Literal["grid", "random", "sobol"] = "sobol"
+    mutation: Mutation | None = None
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.space) - set(NAMES))
+        if unknown:
+            raise InputError(f"tuning.space has '{unknown[0]}'; there are {', '.join(NAMES)}")
 
 
 class Hyperparameters:
@@ -44,6 +68,20 @@ class Hyperparameters:
         if rates:
             found["dropout"] = float(max(rates))
         return found
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse names that the model does not have.
+
+        Raises:
+            InputError: With those that it has.
+        """
+        here = self.get()
+        missing = sorted(set(names) - set(here))
+        if missing:
+            raise InputError(
+                f"tuning.space has '{missing[0]}', which this model does not have; it has "
+                f"{', '.join(here)}"
+            )
 
     def set(self, values: Mapping[str, float]) -> None:
         """Change some of them.

@@ -333,6 +333,19 @@ def test_a_group_that_comes_back_joins_the_rounds_again(channel: str, tmp_path: 
     assert any(0 in rounds[r, 1].met for r in again if (r, 1) in rounds)
 
 
+def test_groups_whose_models_differ_are_refused_at_the_start(tmp_path: Path) -> None:
+    work = (train_wider, tmp_path, [0.01], EVERY, options(patience_seconds=20.0))
+    ended = Groups(2, 1, tmp_path, *work).start().wait()
+    assert {end.code for end in ended.values()} == {1}
+    assert all("give all groups the same model options" in end.log for end in ended.values())
+
+
+def train_wider(folder: Path, rates: Any, steps: int, setting: Any) -> dict[str, Any]:
+    place = GroupPlace.from_environment()
+    assert place is not None
+    return train(folder, rates, steps, setting, width=8 + place.group)
+
+
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
     setting = options(patience_seconds=20.0, slow=0.05)
     groups = Groups(2, 1, tmp_path, train, tmp_path, [0.01], 20 * EVERY, setting).start()

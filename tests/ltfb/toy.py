@@ -49,13 +49,16 @@ class Toy(pl.LightningModule):
     Args:
         learning_rate: Of Adam.
         seed: Of the initial weights, and of the order of rows.
+        width: Units of the hidden layer.
     """
 
-    def __init__(self, learning_rate: float = 0.05, seed: int = 0) -> None:
+    def __init__(self, learning_rate: float = 0.05, seed: int = 0, width: int = 8) -> None:
         super().__init__()
         self.learning_rate, self.seed = learning_rate, seed
         torch.manual_seed(seed)
-        self.layers = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.1), nn.Linear(8, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(4, width), nn.Tanh(), nn.Dropout(0.1), nn.Linear(width, 1)
+        )
         draw = torch.Generator().manual_seed(77)
         self.x = torch.randn(ROWS + HELD_OUT, 4, generator=draw)
         self.y = self.x.prod(dim=1, keepdim=True) + self.x[:, :1]
@@ -92,6 +95,7 @@ def train(
     callbacks: Sequence[pl.Callback] = (),
     data: pl.LightningDataModule | None = None,
     resume: Path | None = None,
+    width: int = 8,
 ) -> dict[str, Any]:
     """Train this process's group of toys.
 
@@ -103,10 +107,11 @@ def train(
         callbacks: Further callbacks.
         data: In the place of the module's own rows.
         resume: A checkpoint to go on from.
+        width: Units of the hidden layer.
     """
     place = GroupPlace.from_environment()
     assert place is not None
-    toy = Toy(rates[place.group % len(rates)], place.group)
+    toy = Toy(rates[place.group % len(rates)], place.group, width)
     more = dict(options)
     toy.slow = more.pop("slow", 0.0)
     ltfb = LTFB(**more)
