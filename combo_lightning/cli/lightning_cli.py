@@ -345,7 +345,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
             return 0
         words = ["--config", str(config_of(Path(run_dir))), *words]
     with warnings.catch_warnings():
-        silence_known_warnings()
+        silence_known_warnings(fits=command == "fit")
         try:
             ComboCLI(
                 ComboTask,

@@ -117,7 +117,9 @@ def test_validation_scores_the_mean_and_a_champion_tests_as_its_group(
     words = words_of_test(population, population / "ensemble.ckpt")
     validated = run_cli("validate", *words[1:])
     assert validated.code == 0, validated.output
-    assert run_cli(*words_of_test(population, population / "champion.ckpt", 1)).code == 0
+    tested = run_cli(*words_of_test(population, population / "champion.ckpt", 1))
+    assert tested.code == 0, tested.output
+    assert "dirpath" not in tested.output
     (found, rows), (expected, expected_rows) = map(scores_of, (population, population / "group_1"))
     assert found == expected
     pd.testing.assert_frame_equal(rows, expected_rows)
