@@ -5,7 +5,9 @@ configuration), ``catalog`` (see `Catalog`). Only containers, strings, numbers a
 ``torch.load(weights_only=True)`` reads it and a hostile pickle is refused.
 """
 
+import os
 import pickle
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,17 @@ from combo_lightning import __version__
 from combo_lightning.data.catalog import Catalog
 from combo_lightning.errors import InputError
 from combo_lightning.model import ComboModel, InputSizes, NetworkConfig
-from combo_lightning.parallel.shards import SHARDS, read_whole, shard_folder, unflatten
+from combo_lightning.parallel.shards import (
+    SHARDS,
+    read_whole,
+    remove_other_shards,
+    shard_folder,
+    unflatten,
+)
 
 CHECKPOINT_SCHEMA_VERSION = 1
+# The end of a file's name while it is written.
+PARTIAL = ".partial"
 # Bytes of the drug x line table's weights.
 LARGEST_TABLE = 4 << 30
 
@@ -138,11 +148,105 @@ def _load_file(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     return checkpoint
 
 
+def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint aside and rename it; on any error the file aside is removed.
+
+    Args:
+        checkpoint: Containers, plain values and tensors.
+        path: The file; its folder is made.
+
+    Raises:
+        OSError: If it cannot be written, with the file's name.
+        RuntimeError: If torch cannot lay it out.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}{PARTIAL}")
+    try:
+        with aside.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except (OSError, RuntimeError) as error:
+        cause = _system_error(error)
+        if cause is None:
+            raise
+        raise OSError(cause.errno, cause.strerror or str(cause), str(path)) from error
+    finally:
+        aside.unlink(missing_ok=True)
+    # Of an earlier save, or of one that was broken off; in a run that goes on in another
+    # layout, too.
+    remove_other_shards(path, checkpoint.get(SHARDS))
+
+
+def list_differences(
+    network: NetworkConfig, catalog: Catalog, my_network: NetworkConfig, mine: Catalog
+) -> dict[str, tuple[Any, Any]]:
+    """Tell in what a checkpoint differs from what it is to be used with.
+
+    Args:
+        network: The checkpoint's network.
+        catalog: Its catalog.
+        my_network: The network that it should have.
+        mine: The catalog that it should have.
+
+    Returns:
+        Theirs and ours, by what it is; empty: they fit.
+    """
+    found = {
+        "response": (catalog.response.name, mine.response.name),
+        "data set": (catalog.data_fingerprint[:12], mine.data_fingerprint[:12]),
+        "training rows (data.split, seed)": (
+            catalog.train_fingerprint[:12],
+            mine.train_fingerprint[:12],
+        ),
+        "network (model.network)": (network, my_network),
+    }
+    return {what: both for what, both in found.items() if both[0] != both[1]}
+
+
 def feature_files(checkpoint: Mapping[str, Any]) -> list[str]:
     """Name the files of large features that a checkpoint needs beside it."""
     catalog = checkpoint.get("combo_lightning", {}).get("catalog", {})
     tables = [catalog.get(kind, {}).get("features") for kind in ("cells", "drugs")]
     return [Path(table["name"]).name for table in tables if isinstance(table, Mapping)]
+
+
+def copy_feature_files(checkpoint: Mapping[str, Any], source: Path, target: Path) -> None:
+    """Copy the files of large features that a checkpoint needs, where they are not there yet.
+
+    Args:
+        checkpoint: The checkpoint.
+        source: The folder that it was read from.
+        target: The folder that it, or another of the same features, will stand in.
+
+    Raises:
+        InputError: If one is missing.
+    """
+    for name in feature_files(checkpoint):
+        copy = target / name
+        # Named by its content: what has the name is the same.
+        if copy.exists():
+            continue
+        if not (source / name).is_file():
+            raise InputError(
+                f"the checkpoint needs {name} beside it, and {source} does not hold it; copy it "
+                "there from the checkpoints folder of the run"
+            )
+        target.mkdir(parents=True, exist_ok=True)
+        aside = target / f".{name}.{os.getpid()}.partial"
+        try:
+            shutil.copy2(source / name, aside)
+            os.replace(aside, copy)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    """Find the system's error; torch's own on a full disk is of a position in the file."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _map_arrays(value: Any, kind: type, convert: Any) -> Any:

@@ -4,27 +4,34 @@ Shapes: B rows of a batch, K drug slots, P orders of the slots.
 """
 
 import logging
-import math
+from dataclasses import replace
 from typing import Any, Literal
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
-from combo_lightning.checkpoint import build_network, pack_content, unpack_content
+from combo_lightning.checkpoint import (
+    build_network,
+    list_differences,
+    pack_content,
+    unpack_content,
+)
 from combo_lightning.data.batches import Batch
 from combo_lightning.data.catalog import Catalog
-from combo_lightning.data.dataset import ScreenDataset
+from combo_lightning.data.seen import seen_in_training
+from combo_lightning.ensemble import is_ensemble, read_weights
 from combo_lightning.errors import InputError
 from combo_lightning.evaluation.metric import ResponseScores
+from combo_lightning.inference.members import EncodedMembers, Members
 from combo_lightning.inference.respond import respond
 from combo_lightning.model import ComboModel, EntityTable, NetworkConfig
-from combo_lightning.model.cache import EncodedCache
 from combo_lightning.model.combo import ENTITIES_AT_ONCE
 from combo_lightning.model.layers import MaskGenerator, set_dropout_generator
 from combo_lightning.model.part import BatchPart, entity_bounds
-from combo_lightning.optimizer import OptimizerConfig, warmup_cosine
+from combo_lightning.optimizer import OptimizerConfig, configure_optimizer
 from combo_lightning.parallel.gradients import LocalParts, clip_norm
 from combo_lightning.parallel.layout import ALONE, Layout
 from combo_lightning.parallel.shard import gather_small_weights, release_small_weights
@@ -61,7 +68,9 @@ class ComboTask(pl.LightningModule):
         self.network: ComboModel | None = None
         self._catalog: Catalog | None = None
         self._generator: MaskGenerator | None = None
-        self._encoded: EncodedCache | None = None
+        # The network; or, to validate and test an ensemble's checkpoint, those of its members.
+        self.members = Members(())
+        self._encoded: EncodedMembers | None = None
         self.layout: Layout = ALONE
         self._local: LocalParts | None = None
         # The first entity of each table whose features are here.
@@ -73,6 +82,8 @@ class ComboTask(pl.LightningModule):
         self.val_scores = ResponseScores()
         self.test_scores = ResponseScores()
         self.test_predictions: dict[str, list[Tensor]] = {}
+        # Those of an ensemble's members, by their names.
+        self.member_predictions: dict[str, list[Tensor]] = {}
 
     @property
     def catalog(self) -> Catalog:
@@ -92,6 +103,7 @@ class ComboTask(pl.LightningModule):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self.network = build_network(self.network_config, data.catalog)
+        self.members = Members((self.network,))
         with_table = self.network_config.table_rank > 0
         seen = seen_in_training(data.dataset, data.split.train_rows, with_table=with_table)
         self.network.forget(*seen)
@@ -181,13 +193,19 @@ class ComboTask(pl.LightningModule):
             batch: The rows.
 
         Returns:
-            Standardised responses by name; see `inference.respond`.
+            Standardised responses by name, of an ensemble the means; see `inference.respond`.
         """
-        network = self._built()
+        return self.members.mean_by_name(self._answers(batch))
+
+    def _answers(self, batch: Batch) -> list[dict[str, Tensor]]:
+        """Predict as the model is used, by each network."""
         if self._encoded is None:
-            self._encoded = EncodedCache(network, *self.tables())
-        encoded = self._encoded.covering(batch.cell_B, batch.drug_BK, self._part(batch))
-        return respond(network, encoded, self.catalog, batch.cell_B, batch.drug_BK, batch.dose_BK)
+            self._encoded = EncodedMembers(self.members, *self.tables())
+        cell_B, drug_BK = batch.cell_B, batch.drug_BK
+        return [
+            respond(network, encoded, self.catalog, cell_B, drug_BK, batch.dose_BK)
+            for network, encoded in self._encoded.covering(cell_B, drug_BK, self._part(batch))
+        ]
 
     def on_validation_start(self) -> None:
         """Forget what earlier weights encoded: an evaluation encodes every entity once."""
@@ -195,7 +213,7 @@ class ComboTask(pl.LightningModule):
 
     def on_test_start(self) -> None:
         """Start with no predictions and nothing encoded."""
-        self.test_predictions = {}
+        self.test_predictions, self.member_predictions = {}, {}
         self._start_evaluation(self.test_scores)
 
     def on_validation_end(self) -> None:
@@ -210,6 +228,8 @@ class ComboTask(pl.LightningModule):
         self._encoded = None
         self._totals = []
         scores.merge = self._merge
+        if self.members.names:
+            self.members.to(self.device)
         gather_small_weights(self._built())
 
     def _end_evaluation(self) -> None:
@@ -224,11 +244,14 @@ class ComboTask(pl.LightningModule):
         scale = self.catalog.response_scale
         return standardised.double() * scale.scale + scale.mean
 
-    def _collect(self, scores: ResponseScores, batch: Batch) -> dict[str, Tensor]:
-        """Predict a batch in the response's unit, and keep it for the scores."""
+    def _collect(self, scores: ResponseScores, batch: Batch) -> list[dict[str, Tensor]]:
+        """Predict a batch in the response's unit by each network, and keep it for the scores."""
         self._totals.append(batch.total)
-        found = {n: self._in_unit(x) for n, x in self.predict_orders(batch).items()}
-        scores.update(found["model"], self._in_unit(batch.response_B), batch.weight_B)
+        found = [
+            {n: self._in_unit(x) for n, x in answer.items()} for answer in self._answers(batch)
+        ]
+        prediction_B = self.members.mean_by_name(found)["model"]
+        scores.update(prediction_B, self._in_unit(batch.response_B), batch.weight_B)
         return found
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -237,8 +260,11 @@ class ComboTask(pl.LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect one batch's predictions for the test scores."""
-        for name, prediction in self._collect(self.test_scores, batch).items():
+        found = self._collect(self.test_scores, batch)
+        for name, prediction in self.members.mean_by_name(found).items():
             self.test_predictions.setdefault(name, []).append(prediction)
+        for name, answer in self.members.by_name(found).items():
+            self.member_predictions.setdefault(name, []).append(answer["model"])
 
     def on_tournament_start(self) -> None:
         """Forget what earlier weights encoded."""
@@ -271,8 +297,9 @@ class ComboTask(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log ``test_mse`` and the other scores, and bring the predictions of all rows here."""
         self._log_scores("test", self.test_scores)
-        for name, parts in self.test_predictions.items():
-            self.test_predictions[name] = [self._merge(torch.cat(parts)).cpu()]
+        for kept in (self.test_predictions, self.member_predictions):
+            for name, parts in kept.items():
+                kept[name] = [self._merge(torch.cat(parts)).cpu()]
 
     def _log_scores(self, part: str, scores: ResponseScores) -> None:
         values = {f"{part}_{name}": value for name, value in scores.compute().items()}
@@ -282,31 +309,9 @@ class ComboTask(pl.LightningModule):
         self.log_dict(values)
 
     def configure_optimizers(self) -> Any:
-        """Build the optimizer, with the drug x line table in a group of its own."""
-        config = self.optimizer_config
+        """Build the optimizer and its schedule."""
         self._local = LocalParts(self)
-        named = self._local.named()
-        table = [(n, p) for n, p in named.items() if n.endswith("join.table.weight")]
-        rest = [(n, p) for n, p in named.items() if not n.endswith("join.table.weight")]
-        groups: list[dict[str, Any]] = [{"params": rest, "weight_decay": config.weight_decay}]
-        if table:
-            groups.append({"params": table, "weight_decay": config.table_weight_decay})
-        adam = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
-        beta_1, beta_2 = config.betas
-        optimizer = adam(groups, lr=config.learning_rate, betas=(beta_1, beta_2), fused=True)
-        # Lightning refuses to clip before a fused step that may unscale gradients itself; neither
-        # fp32 nor bf16 scales any.
-        optimizer._step_supports_amp_scaling = False
-        if config.schedule == "constant":
-            return optimizer
-        steps = self._count_steps()
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: warmup_cosine(step, steps, config.warmup_fraction)
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return configure_optimizer(self._local.named(), self.optimizer_config, self.trainer)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Let the optimizer see the gradients of the weights' parts that are here."""
@@ -332,87 +337,47 @@ class ComboTask(pl.LightningModule):
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
-    def _count_steps(self) -> int:
-        """Count the optimizer's steps over the whole fit.
-
-        Lightning's ``estimated_stepping_batches`` would build the training batches too early: a
-        resumed run would then forget its position in the epoch.
-
-        Raises:
-            InputError: If the fit has no stated end.
-        """
-        trainer = self.trainer
-        batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]
-        limit = trainer.limit_train_batches
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * (limit or 1.0))
-        limits = []
-        if trainer.max_epochs is not None and trainer.max_epochs > 0:
-            steps = math.ceil(batches / trainer.accumulate_grad_batches)
-            limits.append(steps * trainer.max_epochs)
-        if trainer.max_steps > 0:
-            limits.append(trainer.max_steps)
-        if not limits:
-            raise InputError(
-                "schedule 'warmup_cosine' needs an end: set trainer.max_epochs or "
-                "trainer.max_steps"
-            )
-        return max(1, min(limits))
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what prediction needs beside the weights."""
         checkpoint["combo_lightning"] = pack_content(self.network_config, self.catalog)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of other data or of another network.
+        """Refuse a checkpoint of other data or of another network, and take in an ensemble.
 
         Raises:
-            InputError: If the checkpoint does not fit this data set, split or configuration.
+            InputError: If the checkpoint does not fit this data set, split or configuration, or
+                is an ensemble where only one model can be.
         """
         network, catalog = unpack_content(checkpoint, "the checkpoint")
-        mine = self.catalog
-        found = {
-            "response": (catalog.response.name, mine.response.name),
-            "data set": (catalog.data_fingerprint[:12], mine.data_fingerprint[:12]),
-            "training rows (data.split, seed)": (
-                catalog.train_fingerprint[:12],
-                mine.train_fingerprint[:12],
-            ),
-            "network (model.network)": (network, self.network_config),
-        }
-        for what, (theirs, ours) in found.items():
-            if theirs != ours:
-                raise InputError(
-                    f"the checkpoint does not fit: its {what} is {theirs}, this run's is {ours}; "
-                    "use the config.yaml of the checkpoint's own run folder, or "
-                    "'combo-lightning predict' for other data"
-                )
+        differences = list_differences(network, catalog, self.network_config, self.catalog)
+        if differences:
+            what, (theirs, ours) = next(iter(differences.items()))
+            raise InputError(
+                f"the checkpoint does not fit: its {what} is {theirs}, this run's is {ours}; "
+                "use the config.yaml of the checkpoint's own run folder, or "
+                "'combo-lightning predict' for other data"
+            )
+        self.members = Members((self._built(),))
+        if is_ensemble(checkpoint):
+            self._take_ensemble(checkpoint)
 
+    def _take_ensemble(self, checkpoint: dict[str, Any]) -> None:
+        """Build the members' networks, the first of them where this task has its own.
 
-def seen_in_training(
-    dataset: ScreenDataset, train_rows: np.ndarray[Any, Any], *, with_table: bool
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Tell which cell lines, drugs and (slot, drug, line) cells the training rows hold.
-
-    Args:
-        dataset: The data set.
-        train_rows: Its training rows.
-        with_table: Whether to tell the cells.
-
-    Returns:
-        Bool tensors ``[lines]``, ``[drugs]`` and ``[K, drugs, lines]`` (None if not asked for).
-    """
-    cell_N = dataset.responses.cell_N[train_rows]
-    drug_NK = dataset.responses.drug_NK[train_rows]
-    num_slots = drug_NK.shape[1]
-    cell_seen = np.zeros(len(dataset.cells), dtype=bool)
-    drug_seen = np.zeros(len(dataset.drugs), dtype=bool)
-    cell_seen[cell_N] = True
-    drug_seen[drug_NK[drug_NK >= 0]] = True
-    seen = torch.from_numpy(cell_seen), torch.from_numpy(drug_seen)
-    if not with_table:
-        return *seen, None
-    table = np.zeros((num_slots, len(dataset.drugs), len(dataset.cells)), dtype=bool)
-    for k in range(num_slots):
-        present = drug_NK[:, k] >= 0
-        table[k, drug_NK[present, k], cell_N[present]] = True
-    return *seen, torch.from_numpy(table)
+        Raises:
+            InputError: If this is a fit, or weights are spread over processes.
+        """
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            raise InputError(
+                "the checkpoint is an ensemble, from which no fit goes on; name a member's own "
+                "checkpoint, or the champion's"
+            )
+        if isinstance(self.trainer.strategy, MeshParallel):
+            raise InputError(
+                "the checkpoint is an ensemble, and MeshParallel spreads one model over its "
+                "processes; use one process, or --config configs/ddp.yaml"
+            )
+        members = Members.load(checkpoint, self.network_config, self.catalog, "the checkpoint")
+        checkpoint["state_dict"] = read_weights(checkpoint).state_dicts[0]
+        networks = (self._built(), *members.networks[1:])
+        self.members = replace(members, networks=networks)

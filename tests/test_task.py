@@ -3,7 +3,6 @@
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from lightning.pytorch.strategies import SingleDeviceStrategy
@@ -16,7 +15,7 @@ from combo_lightning.data.transforms import TransformConfig
 from combo_lightning.errors import InputError
 from combo_lightning.model import EncoderConfig, HeadConfig, NetworkConfig
 from combo_lightning.optimizer import OptimizerConfig, warmup_cosine
-from combo_lightning.task import ComboTask, seen_in_training
+from combo_lightning.task import ComboTask
 from tests.data.screens import full_screen
 
 ENCODER = EncoderConfig(widths=[8, 8], dropout=0.2, id_embedding=4)
@@ -125,21 +124,6 @@ def test_feature_tables_are_not_part_of_the_state() -> None:
     task, _ = build()
     assert all(name.startswith("network.") for name in task.state_dict())
     assert task.tables()[1].features_EF.shape == (7, 5)
-
-
-def test_what_training_saw_is_marked_by_slot() -> None:
-    data = _Data(full_screen())
-    cells, drugs, table = seen_in_training(data.dataset, data.split.train_rows, with_table=True)
-    assert table is not None
-    responses = data.dataset.responses
-    expected = np.zeros(table.shape, dtype=bool)
-    for row in data.split.train_rows:
-        for slot, drug in enumerate(responses.drug_NK[row]):
-            if drug >= 0:
-                expected[slot, drug, responses.cell_N[row]] = True
-    np.testing.assert_array_equal(table.numpy(), expected)
-    assert cells.tolist() == expected.any(axis=(0, 1)).tolist()
-    assert drugs.tolist() == expected.any(axis=(0, 2)).tolist()
 
 
 def test_the_schedule_warms_up_and_falls_along_a_cosine() -> None:

@@ -14,20 +14,14 @@ def consolidate(*, ckpt_path: Path, out: Path) -> None:
     Raises:
         InputError: If the checkpoint cannot be read, or `out` is there already.
     """
-    import shutil
-
-    from combo_lightning.checkpoint import feature_files, load_checkpoint
+    from combo_lightning.checkpoint import copy_feature_files, load_checkpoint, write_checkpoint
     from combo_lightning.errors import InputError
-    from combo_lightning.runs.checkpointing import AtomicCheckpointIO
 
     if out.exists():
         raise InputError(f"{out} is there already; choose another --out")
     checkpoint = load_checkpoint(ckpt_path)
-    for name in feature_files(checkpoint):
-        if out.parent.resolve() != ckpt_path.parent.resolve():
-            out.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ckpt_path.parent / name, out.parent / name)
-    AtomicCheckpointIO().save_checkpoint(checkpoint, out)
+    copy_feature_files(checkpoint, ckpt_path.parent, out.parent)
+    write_checkpoint(checkpoint, out)
     megabytes = out.stat().st_size / 1e6
     sys.stdout.write(f"wrote {out}: {megabytes:.1f} MB, in one file\n")
 

@@ -3,8 +3,12 @@
 import warnings
 
 
-def silence_known_warnings() -> None:
-    """Ignore Lightning's advice that does not apply here; each with its cause."""
+def silence_known_warnings(*, fits: bool = True) -> None:
+    """Ignore Lightning's advice that does not apply here; each with its cause.
+
+    Args:
+        fits: Whether the command trains.
+    """
     known = [
         # Our program hands the arguments over; nothing else reads sys.argv.
         ".*LightningCLI's args parameter is intended to run from within Python.*",
@@ -21,5 +25,8 @@ def silence_known_warnings() -> None:
         # Batches are slices of an index array in memory; workers would only slow them down.
         ".*does not have many workers.*",
     ]
+    if not fits:
+        # A champion's checkpoint was saved in another folder, and nothing more is saved here.
+        known.append(".*The dirpath has changed from.*")
     for message in known:
         warnings.filterwarnings("ignore", message=message)

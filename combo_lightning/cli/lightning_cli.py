@@ -164,7 +164,10 @@ class ComboCLI(LightningCLI):
                     f"{self.subcommand} needs --ckpt_path, such as RUN/checkpoints/best.ckpt"
                 )
             self._checkpoints_folder = Path(config.ckpt_path).absolute().parent
-            run_dir = self._checkpoints_folder.parent
+            run_dir = self._checkpoints_folder
+            # A champion or an ensemble stands in the folder of all trainer groups itself.
+            if run_dir.name == "checkpoints":
+                run_dir = run_dir.parent
         config.trainer.default_root_dir = str(run_dir)
         config.precision = choose_precision(config.precision, str(config.trainer.accelerator))
 
@@ -342,7 +345,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
             return 0
         words = ["--config", str(config_of(Path(run_dir))), *words]
     with warnings.catch_warnings():
-        silence_known_warnings()
+        silence_known_warnings(fits=command == "fit")
         try:
             ComboCLI(
                 ComboTask,

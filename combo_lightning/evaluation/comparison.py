@@ -4,7 +4,7 @@ Shapes: N test rows.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ class Comparison:
         by_tissue: The same for each tissue.
         by_drug: The same for each drug; a row counts for each of its drugs.
         replicates: What replicates say.
+        members: The scores of an ensemble's members alone, by name; empty: it is one model.
     """
 
     unit: str
@@ -53,6 +54,17 @@ class Comparison:
     by_tissue: pd.DataFrame
     by_drug: pd.DataFrame
     replicates: ReplicateStatement
+    members: Mapping[str, Scores] = field(default_factory=dict)
+
+    @property
+    def mean_member(self) -> Scores | None:
+        """The mean of each score over an ensemble's members; None: it is one model."""
+        if not self.members:
+            return None
+        plain = [member.to_plain() for member in self.members.values()]
+        means = {name: float(np.mean([scores[name] for scores in plain])) for name in plain[0]}
+        del means["rows"]
+        return Scores(self.model.rows, **means)
 
     @property
     def model(self) -> Scores:
@@ -75,6 +87,7 @@ class Comparison:
                 lines.append(f"A baseline beats {who}: {', '.join(better)}.")
             elif scores is self.model:
                 lines.append(self._lead())
+        lines += self._gain()
         for part, frame in self.by_unseen.groupby("name") if len(self.by_unseen) else ():
             error = dict(zip(frame["predictor"], frame["mse"], strict=True))
             own = error[next(iter(self.models))]
@@ -88,6 +101,17 @@ class Comparison:
         ):
             lines.append(WHY_NOT_A_CEILING)
         return lines
+
+    def _gain(self) -> list[str]:
+        """Say what averaging brings."""
+        alone = self.mean_member
+        if alone is None:
+            return []
+        rmses = [scores.rmse for scores in self.members.values()]
+        return [
+            f"The mean prediction of {len(rmses)} members has an RMSE of {self.model.rmse:.4g}; "
+            f"alone they have {alone.rmse:.4g} on average ({min(rmses):.4g} to {max(rmses):.4g})."
+        ]
 
     def _lead(self) -> str:
         best = self.best_baseline
@@ -110,9 +134,17 @@ class Comparison:
             "baselines": {
                 name: _plain(scores.to_plain()) for name, scores in self.baselines.items()
             },
+            **self._plain_members(),
             "replicates": _plain(self.replicates.to_plain()),
             "summary": self.lines(),
             **{n: [_plain(row) for row in f.to_dict("records")] for n, f in frames.items()},
+        }
+
+    def _plain_members(self) -> dict[str, Any]:
+        if not self.members:
+            return {}
+        return {
+            "members": {n: _plain(scores.to_plain()) for n, scores in self.members.items()},
         }
 
 
@@ -129,7 +161,12 @@ def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def compare(dataset: ScreenDataset, split: Split, predictions: Mapping[str, Floats]) -> Comparison:
+def compare(
+    dataset: ScreenDataset,
+    split: Split,
+    predictions: Mapping[str, Floats],
+    members: Mapping[str, Floats] | None = None,
+) -> Comparison:
     """Fit the baselines on the training rows and score all on the test rows.
 
     Args:
@@ -137,6 +174,7 @@ def compare(dataset: ScreenDataset, split: Split, predictions: Mapping[str, Floa
         split: Its parts.
         predictions: Predictions of the test rows by name, in the response's unit; the model itself
             first.
+        members: Those of an ensemble's members by name; None or empty: it is one model.
 
     Raises:
         InputError: If there are no test rows or nothing to fit the baselines on.
@@ -164,6 +202,7 @@ def compare(dataset: ScreenDataset, split: Split, predictions: Mapping[str, Floa
         by_tissue=scores_by_group(model, y, w, tissue_of_line[line_N], distinct),
         by_drug=_by_drug(model, y, w, responses.drug_NK[rows], _drug_names(dataset)),
         replicates=state_replicates(responses, rows, model),
+        members={name: score(p, y, w) for name, p in (members or {}).items()},
     )
 
 
@@ -234,12 +273,22 @@ def summarise_folds(folds: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def rows_frame(
-    dataset: ScreenDataset, rows: Codes, predictions: Mapping[str, Floats]
+    dataset: ScreenDataset,
+    rows: Codes,
+    predictions: Mapping[str, Floats],
+    members: Mapping[str, Floats] | None = None,
 ) -> pd.DataFrame:
     """Lay test rows and their predictions out by name.
 
+    Args:
+        dataset: The screen.
+        rows: The rows.
+        predictions: As in `compare`.
+        members: As in `compare`.
+
     Returns:
-        ``row``, ``cell_id``, ``drug_1``.., ``response``, one column a prediction.
+        ``row``, ``cell_id``, ``drug_1``.., ``response``, one column a prediction, and of an
+        ensemble ``prediction_spread``, the members' standard deviation (divided by their number).
     """
     responses = dataset.responses
     drug_ids = np.array([*dataset.drugs.ids, None], dtype=object)
@@ -254,4 +303,6 @@ def rows_frame(
     columns["response"] = responses.response_N[rows]
     for i, prediction in enumerate(predictions.values()):
         columns["prediction" if i == 0 else "prediction_symmetric"] = prediction
+    if members:
+        columns["prediction_spread"] = np.std(list(members.values()), axis=0)
     return pd.DataFrame(columns)

@@ -28,7 +28,7 @@ from combo_lightning.data.transforms import apply_blocks
 from combo_lightning.errors import InputError
 from combo_lightning.inference.predictor import Predictor
 from combo_lightning.inference.tables import NAME_COLUMNS, read_batches, require_file
-from combo_lightning.model.combo import Encoded
+from combo_lightning.model.combo import ComboModel, Encoded
 from combo_lightning.model.encoder import EntityTable
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,12 @@ class DrugStore:
         self.predictor = predictor
         join = predictor.network.join
         self._width = sum(join.drug_parts) * (1 if join.gate is None else 2)
-        self._files = [folder / f"drugs-{k}.float32" for k in range(len(join.drug))]
+        # Of each network one file a slot with weights of its own.
+        self._by_network = [
+            [folder / f"drugs-{m}-{k}.float32" for k in range(len(join.drug))]
+            for m in range(len(predictor.members.networks))
+        ]
+        self._files = [file for files in self._by_network for file in files]
         self._log = folder / "library.jsonl"
         self.rows: list[Read] = []
         self.count = len(predictor.drugs.ids)
@@ -167,12 +172,12 @@ class DrugStore:
         return True
 
     def _encode(self, table: EntityTable) -> None:
-        network = self.predictor.network
-        with torch.inference_mode():
-            encoded = network.encode(_nobody(network.sizes.cell_features), table)
-        for k, file in enumerate(self._files):
-            with file.open("ab") as out:
-                out.write(encoded.drug_KEX[k][:-1].contiguous().numpy().data)
+        for network, files in zip(self.predictor.members.networks, self._by_network, strict=True):
+            with torch.inference_mode():
+                encoded = network.encode(_nobody(network.sizes.cell_features), table)
+            for k, file in enumerate(files):
+                with file.open("ab") as out:
+                    out.write(encoded.drug_KEX[k][:-1].contiguous().numpy().data)
 
     def _read(self, library: Path, recipes: Sequence[Recipe]) -> None:
         group = self.predictor.catalog.drugs.group
@@ -213,22 +218,25 @@ class DrugStore:
                 said = time.monotonic()
                 logger.info("%d drugs read, %.0f a second", done, done / (said - start))
 
-    def encoded(self) -> Encoded:
-        """Give the cell lines, and all drugs mapped into memory, for `respond`."""
+    def encoded(self) -> list[Encoded]:
+        """Give the cell lines, and all drugs mapped into memory, for each network's `respond`."""
+        networks = self.predictor.members.networks
+        return [self._encoded(*x) for x in zip(networks, self._by_network, strict=True)]
+
+    def _encoded(self, network: ComboModel, files: Sequence[Path]) -> Encoded:
         predictor = self.predictor
-        network = predictor.network
         with torch.inference_mode():
             nobody = _nobody(network.sizes.drug_features)
             cells = network.encode(predictor.cells.table(), nobody)
         rows = self.count + 1
-        for file in self._files:
+        for file in files:
             os.truncate(file, rows * self._width * 4)  # the empty slot: zeros
         # Private: nothing that reads the tables can change the files.
         tables: list[Tensor] = [
             torch.from_file(
                 str(file), shared=False, size=rows * self._width, dtype=torch.float32
             ).view(rows, self._width)
-            for file in self._files
+            for file in files
         ]
         id_E = torch.arange(rows)
         id_E[len(predictor.drugs.known.ids) :] = -1

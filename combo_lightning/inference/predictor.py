@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from combo_lightning.checkpoint import build_network, load_checkpoint, unpack_content
+from combo_lightning.checkpoint import load_checkpoint, unpack_content
 from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.catalog import Catalog, KnownEntities
 from combo_lightning.data.chemistry import Recipe, check_recipes, featurise, inchikey
 from combo_lightning.data.names import cell_key, drug_key
 from combo_lightning.data.transforms import apply_blocks
 from combo_lightning.errors import InputError, did_you_mean
+from combo_lightning.inference.members import EncodedMembers, Members
 from combo_lightning.inference.respond import respond_rows
-from combo_lightning.model.cache import EncodedCache
 from combo_lightning.model.combo import ComboModel
 from combo_lightning.model.encoder import EntityTable
 
@@ -117,19 +117,19 @@ def _key(kind: str) -> Any:
 
 
 class Predictor:
-    """A trained model, ready to answer.
+    """A trained model, or an ensemble of several, ready to answer.
 
     Args:
-        network: The network with its weights.
-        catalog: What it knows of the data.
+        members: The networks with their weights.
+        catalog: What they know of the data.
     """
 
-    def __init__(self, network: ComboModel, catalog: Catalog) -> None:
-        self.network = network.eval()
+    def __init__(self, members: Members, catalog: Catalog) -> None:
+        self.members = members
         self.catalog = catalog
         self.cells = Roster.of(catalog.cells)
         self.drugs = Roster.of(catalog.drugs)
-        self._encoded: EncodedCache | None = None
+        self._encoded: EncodedMembers | None = None
 
     @classmethod
     def load(cls, ckpt_path: Path) -> "Predictor":
@@ -140,18 +140,15 @@ class Predictor:
         """
         checkpoint = load_checkpoint(Path(ckpt_path))
         config, catalog = unpack_content(checkpoint, str(ckpt_path), Path(ckpt_path).parent)
-        network = build_network(config, catalog)
-        weights = {
-            name.removeprefix("network."): value
-            for name, value in checkpoint["state_dict"].items()
-        }
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise InputError(
-                f"{ckpt_path}: the weights do not fit the network: {error}"
-            ) from error
-        return cls(network, catalog)
+        members = Members.load(checkpoint, config, catalog, str(ckpt_path))
+        if members.names:
+            logger.info("%s is an ensemble of %d members", ckpt_path, len(members.names))
+        return cls(members, catalog)
+
+    @property
+    def network(self) -> ComboModel:
+        """The network; of an ensemble the first, which has the shape of all."""
+        return self.members.networks[0]
 
     @property
     def unit(self) -> str:
@@ -252,11 +249,29 @@ class Predictor:
             log10_molar_BK: Doses, where the model was trained on doses.
 
         Returns:
-            Responses ``[B]``, in `unit`.
+            Responses ``[B]``, in `unit`; of an ensemble its members' mean.
 
         Raises:
             InputError: If doses are given to a model without them, or lack in one with them.
             IndexError: If an index lies beyond `cells` or `drugs`.
+        """
+        return self.members.mean(self.predict_members(cell_B, drug_BK, log10_molar_BK))
+
+    def predict_members(
+        self,
+        cell_B: npt.NDArray[Any],
+        drug_BK: npt.NDArray[Any],
+        log10_molar_BK: npt.NDArray[Any] | None = None,
+    ) -> list[npt.NDArray[np.float64]]:
+        """Predict rows by each network of `members`, for their mean and spread.
+
+        Arguments and errors are those of `predict`.
+
+        Returns:
+            Responses ``[B]`` of each, in `unit`.
+
+        Raises:
+            InputError: If doses are given to a model without them, or lack in one with them.
         """
         dose_BK: npt.NDArray[np.float32] | None = None
         if self.catalog.response.per_dose != (log10_molar_BK is not None):
@@ -269,10 +284,14 @@ class Predictor:
             dose_BK = np.where(drug_BK >= 0, scaled, 0).astype(np.float32)
         cell_B, drug_BK = cell_B.astype(np.int64), drug_BK.astype(np.int64)
         if self._encoded is None:
-            self._encoded = EncodedCache(self.network, self.cells.table(), self.drugs.table())
+            self._encoded = EncodedMembers(self.members, self.cells.table(), self.drugs.table())
+        rows = torch.from_numpy(cell_B), torch.from_numpy(drug_BK)
         with torch.inference_mode():
-            encoded = self._encoded.covering(torch.from_numpy(cell_B), torch.from_numpy(drug_BK))
-        return respond_rows(self.network, encoded, self.catalog, cell_B, drug_BK, dose_BK)
+            pairs = self._encoded.covering(*rows)
+        return [
+            respond_rows(network, encoded, self.catalog, cell_B, drug_BK, dose_BK)
+            for network, encoded in pairs
+        ]
 
     def seen(
         self, cell_B: npt.NDArray[Any], drug_BK: npt.NDArray[Any]

@@ -18,12 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from combo_lightning.inference.candidates import Candidates
+from combo_lightning.inference.members import Members
 from combo_lightning.inference.pair_space import Block
-from combo_lightning.inference.tables import TableWriter
+from combo_lightning.inference.tables import TableWriter, answer_columns
 
 FloatArray = npt.NDArray[np.float64]
-# Exact responses of (cell lines [C], first drugs [C], second drugs [C]), in the response's unit.
-Exact = Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], FloatArray]
+# Exact responses of (cell lines [C], first drugs [C], second drugs [C]) by each network, in the
+# response's unit.
+Exact = Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], list[FloatArray]]
 # The columns that name pairs, as plain text.
 Named = Callable[[npt.NDArray[Any], npt.NDArray[Any]], dict[str, Any]]
 _ROW = np.dtype(
@@ -40,12 +42,14 @@ class Answers:
         line_ids: Their identifiers.
         exact: Answers pairs in full precision.
         named: Names pairs.
+        members: The networks; what is ranked is their mean.
     """
 
     lines: Sequence[int]
     line_ids: Sequence[str]
     exact: Exact
     named: Named
+    members: Members
 
 
 class Sink(ABC):
@@ -63,8 +67,21 @@ class Sink(ABC):
         self.answers = answers
 
     @abstractmethod
-    def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
-        """Take the responses of a block's pairs in a line (its place in `Answers.lines`)."""
+    def take(
+        self,
+        line: int,
+        block: Block,
+        response_N: npt.NDArray[np.float32],
+        spread_N: FloatArray | None = None,
+    ) -> None:
+        """Take the responses of a block's pairs in a line.
+
+        Args:
+            line: The line's place in `Answers.lines`.
+            block: The pairs.
+            response_N: Their responses; of an ensemble the members' mean.
+            spread_N: The members' spread; None: it is one model.
+        """
 
     @abstractmethod
     def end_block(self, block: Block) -> None:
@@ -98,7 +115,13 @@ class TopSink(Sink):
         self.top = candidates.top
         self.sign = -1.0 if lowest else 1.0
 
-    def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
+    def take(
+        self,
+        line: int,
+        block: Block,
+        response_N: npt.NDArray[np.float32],
+        spread_N: FloatArray | None = None,
+    ) -> None:
         """Keep what may be among the best."""
         scores = np.float32(self.sign) * response_N
         self.candidates.offer(line, scores, block.first_N, block.second_N)
@@ -128,12 +151,15 @@ class TopSink(Sink):
 
     def finish(self, out: Path) -> int:
         """Answer the kept pairs exactly, and write the best of each line with both ranks."""
-        parts = []
+        members = self.answers.members
+        parts, answered = [], []
         for place, cell in enumerate(self.answers.lines):
             kept = self.candidates.kept(place)
-            value_C = self.answers.exact(np.full(len(kept), cell), kept["first"], kept["second"])
+            found = self.answers.exact(np.full(len(kept), cell), kept["first"], kept["second"])
+            value_C = members.mean(found)
             self._check(value_C, kept["score"])
             best = self._best(value_C, kept)
+            answered.append([x[best] for x in found])
             chosen = np.empty(len(best), dtype=_ROW)
             chosen["line"], chosen["rank"] = place, np.arange(1, len(best) + 1)
             chosen["value"] = value_C[best]
@@ -152,7 +178,7 @@ class TopSink(Sink):
             "rank_overall": pa.array(overall, mask=overall == 0),
             "cell_id": lines.take(pa.array(rows["line"])),
             **self.answers.named(rows["first"], rows["second"]),
-            "prediction": pa.array(rows["value"]),
+            **answer_columns(members, [np.concatenate(x) for x in zip(*answered, strict=True)]),
         }
         with TableWriter(out) as writer:
             writer.write(pa.record_batch(columns))
@@ -183,7 +209,13 @@ class ContrastSink(TopSink):
         self.share[list(low)] -= 1 / len(low)
         self._sum_N: FloatArray | None = None
 
-    def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
+    def take(
+        self,
+        line: int,
+        block: Block,
+        response_N: npt.NDArray[np.float32],
+        spread_N: FloatArray | None = None,
+    ) -> None:
         """Add a line's responses to the contrast."""
         part = self.share[line] * response_N.astype(np.float64)
         self._sum_N = part if self._sum_N is None else self._sum_N + part
@@ -197,11 +229,13 @@ class ContrastSink(TopSink):
     def finish(self, out: Path) -> int:
         """Answer the kept pairs exactly in all lines, and write the best contrasts."""
         kept = self.candidates.kept(0)
-        by_line = [
-            self.answers.exact(np.full(len(kept), cell), kept["first"], kept["second"])
-            for cell in self.answers.lines
-        ]
-        value_C = sum((s * x for s, x in zip(self.share, by_line, strict=True)), np.zeros(()))
+        members, by_line = self.answers.members, []
+        contrasts = [np.zeros(len(kept)) for _ in members.networks]
+        for share, cell in zip(self.share, self.answers.lines, strict=True):
+            found = self.answers.exact(np.full(len(kept), cell), kept["first"], kept["second"])
+            contrasts = [sum_C + share * x for sum_C, x in zip(contrasts, found, strict=True)]
+            by_line.append(members.mean(found))
+        value_C = members.mean(contrasts)
         self._check(value_C, kept["score"])
         best = self._best(value_C, kept)
         means = {
@@ -211,7 +245,7 @@ class ContrastSink(TopSink):
         columns = {
             "rank": pa.array(np.arange(1, len(best) + 1)),
             **self.answers.named(kept["first"][best], kept["second"][best]),
-            "contrast": pa.array(value_C[best]),
+            **answer_columns(members, [x[best] for x in contrasts], "contrast"),
             **{name: pa.array(mean[best]) for name, mean in means.items()},
         }
         with TableWriter(out) as writer:
@@ -232,7 +266,13 @@ class TableSink(Sink):
         self.folder = folder
         self._names: dict[str, Any] = {}
 
-    def take(self, line: int, block: Block, response_N: npt.NDArray[np.float32]) -> None:
+    def take(
+        self,
+        line: int,
+        block: Block,
+        response_N: npt.NDArray[np.float32],
+        spread_N: FloatArray | None = None,
+    ) -> None:
         """Write one file."""
         if not self._names:
             self._names = self.answers.named(block.first_N, block.second_N)
@@ -242,6 +282,8 @@ class TableSink(Sink):
         file /= f"part-{block.number:06d}.parquet"
         aside = file.with_name(f".{file.name}.partial")
         columns = {**self._names, "prediction": pa.array(response_N)}
+        if spread_N is not None:
+            columns["prediction_spread"] = pa.array(spread_N.astype(np.float32))
         pq.write_table(pa.table(columns), aside, compression="zstd")
         os.replace(aside, file)
 

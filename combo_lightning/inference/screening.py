@@ -87,6 +87,7 @@ class Screen:
         request.check()
         self.request = request
         self.predictor = Predictor.load(request.ckpt_path)
+        self.members = self.predictor.members
         self.catalog = self.predictor.catalog
         if self.catalog.response.per_dose != (request.log10_molar is not None):
             need = "needs --log10_molar" if request.log10_molar is None else "knows no doses"
@@ -112,9 +113,10 @@ class Screen:
             self.dose = float(self.catalog.dose_scale.apply(dose)[0])
         self._loaded: Block | None = None
         with torch.inference_mode():
-            self.scorer = PairScorer(
-                self.predictor.network, self.encoded, request.dtype, self.dose
-            )
+            self.scorers = [
+                PairScorer(network, encoded, request.dtype, self.dose)
+                for network, encoded in zip(self.members.networks, self.encoded, strict=True)
+            ]
 
     def _choose_lines(self) -> list[int]:
         request, cells = self.request, self.predictor.cells
@@ -244,7 +246,8 @@ class Screen:
 
     def _answer(self, block: Block, sink: Sink) -> None:
         for place in range(len(self.lines)):
-            response_N = self._responses(block, self.lines[place])
+            answers = self._responses(block, self.lines[place])
+            response_N = self.members.mean(answers).astype(np.float32)
             if not np.isfinite(response_N).all():
                 n = int(np.flatnonzero(~np.isfinite(response_N))[0])
                 drug = self.drug_ids[block.first_N[n]]
@@ -253,34 +256,38 @@ class Screen:
                     f"{self.request.ckpt_path}: the answer for '{drug}' in '{line}' is not a "
                     "finite number; the model diverged in training"
                 )
-            sink.take(place, block, response_N)
+            sink.take(place, block, response_N, self.members.spread(answers))
 
-    def _responses(self, block: Block, cell: int) -> npt.NDArray[np.float32]:
-        """Answer a block in a line, in the response's unit."""
+    def _responses(self, block: Block, cell: int) -> list[FloatArray]:
+        """Answer a block in a line by each network, in the response's unit."""
         if self._loaded is not block:
-            self.scorer.load_block(
-                torch.from_numpy(block.first_A), torch.from_numpy(block.second_E)
-            )
+            drugs = torch.from_numpy(block.first_A), torch.from_numpy(block.second_E)
+            for scorer in self.scorers:
+                scorer.load_block(*drugs)
             self._weight_NP = self._weights(block)
             self._i_N, self._j_N = torch.from_numpy(block.i_N), torch.from_numpy(block.j_N)
             self._loaded = block
-        self.scorer.load_line(cell)
-        answer_N = torch.empty(len(block.i_N))
-        at_once = self.scorer.pairs_at_once
+        return [self._scores(scorer, cell) for scorer in self.scorers]
+
+    def _scores(self, scorer: PairScorer, cell: int) -> FloatArray:
+        scorer.load_line(cell)
+        answer_N = torch.empty(len(self._i_N))
+        at_once = scorer.pairs_at_once
         for start in range(0, len(answer_N), at_once):
             rows = slice(start, start + at_once)
             weight = None if self._weight_NP is None else self._weight_NP[rows]
-            answer_N[rows] = self.scorer.score(self._i_N[rows], self._j_N[rows], weight)
+            answer_N[rows] = scorer.score(self._i_N[rows], self._j_N[rows], weight)
         scale = self.catalog.response_scale
-        return (answer_N.double() * scale.scale + scale.mean).float().numpy()
+        scores: FloatArray = (answer_N.double() * scale.scale + scale.mean).numpy()
+        return scores
 
     def _weights(self, block: Block) -> Tensor | None:
         """Weigh the places of both drugs as `respond` weighs the orders of the slots."""
-        if len(self.scorer.placements) == 1:
+        placements = self.scorers[0].placements
+        if len(placements) == 1:
             return None
         drug_NK = self._slots(block.first_N, block.second_N)
         by_order = self.catalog.orders.weights(drug_NK)
-        placements = self.scorer.placements
         weight_NP = np.zeros((len(drug_NK), len(placements)), dtype=np.float32)
         for column, order in enumerate(permutations(self.catalog.num_slots)):
             place = placements.index((order.index(0), order.index(1)))
@@ -301,33 +308,43 @@ class Screen:
 
     def _exact(
         self, cell_N: npt.NDArray[Any], first_N: npt.NDArray[Any], second_N: npt.NDArray[Any]
-    ) -> FloatArray:
+    ) -> list[FloatArray]:
+        """Answer pairs in full precision by each network."""
         drug_NK = self._slots(first_N, second_N)
         dose_NK = None
         if self.dose is not None:
             dose_NK = np.where(drug_NK >= 0, np.float32(self.dose), np.float32(0))
-        network, cell_N = self.predictor.network, cell_N.astype(np.int64)
-        return respond_rows(network, self.encoded, self.catalog, cell_N, drug_NK, dose_NK)
+        cell_N = cell_N.astype(np.int64)
+        return [
+            respond_rows(network, encoded, self.catalog, cell_N, drug_NK, dose_NK)
+            for network, encoded in zip(self.members.networks, self.encoded, strict=True)
+        ]
 
     def _measure_error(self) -> float:
-        """Answer random pairs in both precisions; give the largest difference."""
+        """Answer random pairs in both precisions; give the largest difference.
+
+        Of an ensemble, the mean of its members' largest differences: if none errs by more than
+        its own bound, their mean does not err by more than the bounds' mean.
+        """
         draw = np.random.default_rng(0)
         sample = self.space.sample(SAMPLE_PAIRS, draw)
-        worst = 0.0
+        worst = [0.0] * len(self.scorers)
         with torch.inference_mode():
             for cell in draw.choice(self.lines, min(len(self.lines), SAMPLE_LINES), replace=False):
                 found = self._responses(sample, int(cell))
                 cells = np.full(SAMPLE_PAIRS, cell)
                 exact = self._exact(cells, sample.first_N, sample.second_N)
-                worst = max(worst, float(np.abs(found - exact).max()))
+                for m, (x, y) in enumerate(zip(found, exact, strict=True)):
+                    error = float(np.abs(x.astype(np.float32) - y).max())
+                    worst[m] = max(worst[m], error)
         # Sums of fp32 in another order differ by this much even where no sample shows it.
-        return max(worst, 1e-5 * self.catalog.response_scale.scale)
+        return max(self.members.mean(worst), 1e-5 * self.catalog.response_scale.scale)
 
     def _sink(self, error: float) -> Sink:
         """Choose what becomes of the scores, each of which may err by `error`."""
         top, lines = self.request.top, self.lines
         ids = [self.predictor.cells.ids[line] for line in lines]
-        answers = Answers(lines, ids, self._exact, self._named)
+        answers = Answers(lines, ids, self._exact, self._named, self.members)
         if top is None:
             return TableSink(answers, self.work / "scores")
         if not self.high:

@@ -14,6 +14,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from combo_lightning.errors import InputError, did_you_mean
+from combo_lightning.inference.members import Members
 from combo_lightning.inference.predictor import Predictor, Roster
 
 CELL_COLUMNS = ("cell_id", "cell", "cell_line", "cellname")
@@ -213,9 +214,10 @@ class TableWriter:
 def predict_file(predictor: Predictor, pairs: Path, out: Path) -> int:
     """Predict every row of a pairs file.
 
-    The output holds ``cell_id``, ``drug_1``.., the doses, ``prediction``, ``response_kind``,
-    ``unit``, ``seen`` (training held the line and each drug), ``combination_seen``
-    (training held the drugs together, in some line), and the input's other columns.
+    The output holds ``cell_id``, ``drug_1``.., the doses, ``prediction``, of an ensemble
+    ``prediction_spread``, ``response_kind``, ``unit``, ``seen`` (training held the line and each
+    drug), ``combination_seen`` (training held the drugs together, in some line), and the input's
+    other columns.
 
     Args:
         predictor: The model.
@@ -235,14 +237,14 @@ def predict_file(predictor: Predictor, pairs: Path, out: Path) -> int:
             if not len(batch):
                 continue
             cell_B, drug_BK, dose_BK = reader.read(batch)
-            response = predictor.predict(cell_B, drug_BK, dose_BK)
+            responses = predictor.predict_members(cell_B, drug_BK, dose_BK)
             seen, together = predictor.seen(cell_B, drug_BK)
             columns: dict[str, Any] = {"cell_id": _named(cell_B, predictor.cells.ids)}
             for k in range(drug_BK.shape[1]):
                 columns[f"drug_{k + 1}"] = _named(drug_BK[:, k], predictor.drugs.ids)
                 if dose_BK is not None:
                     columns[f"log10_molar_{k + 1}"] = pa.array(dose_BK[:, k], from_pandas=True)
-            columns["prediction"] = pa.array(response)
+            columns |= answer_columns(predictor.members, responses)
             same = np.zeros(len(batch))
             columns["response_kind"] = _named(same, [predictor.catalog.response.name])
             columns["unit"] = _named(same, [predictor.unit])
@@ -257,6 +259,23 @@ def predict_file(predictor: Predictor, pairs: Path, out: Path) -> int:
         if not rows:
             raise InputError(f"--pairs: {pairs} has no rows")
     return rows
+
+
+def answer_columns(
+    members: Members, responses: Sequence[npt.NDArray[Any]], name: str = "prediction"
+) -> dict[str, Any]:
+    """Lay out what members answered: ``NAME``, their mean, and of an ensemble ``NAME_spread``.
+
+    Args:
+        members: The networks.
+        responses: What each of them gave.
+        name: What they gave.
+    """
+    columns = {name: pa.array(members.mean(responses))}
+    spread = members.spread(responses)
+    if spread is not None:
+        columns[f"{name}_spread"] = pa.array(spread)
+    return columns
 
 
 def _named(code_B: npt.NDArray[Any], names: Sequence[str]) -> Any:

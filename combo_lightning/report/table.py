@@ -29,6 +29,9 @@ def comparison_table(comparison: Comparison) -> Table:
     for metric in METRICS:
         table.add_column(TITLES[metric], justify="right", no_wrap=True)
     _add(table, comparison.models, bold=True)
+    alone = comparison.mean_member
+    if alone is not None:
+        _add(table, {f"a member alone (mean of {len(comparison.members)})": alone}, bold=False)
     table.add_section()
     _add(table, comparison.baselines, bold=False)
     return table

@@ -1,27 +1,29 @@
 """Checkpoints that are whole or not there, and the one that a killed run goes on from."""
 
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
 
-from combo_lightning.checkpoint import load_checkpoint, shards_named_by
+from combo_lightning.checkpoint import (
+    PARTIAL,
+    load_checkpoint,
+    shards_named_by,
+    write_checkpoint,
+)
 from combo_lightning.errors import InputError
-from combo_lightning.parallel.shards import SHARDS, SUFFIX, remove_other_shards
+from combo_lightning.parallel.shards import SUFFIX
 from combo_lightning.resuming import resumes_exactly
 
 logger = logging.getLogger(__name__)
 
 BEST = "best.ckpt"
 LAST = "last.ckpt"
-PARTIAL = ".partial"
 
 
 def validates(trainer: pl.Trainer) -> bool:
@@ -52,13 +54,6 @@ def remove_broken_off(folder: Path) -> None:
             shutil.rmtree(orphan, ignore_errors=True)
 
 
-def _system_error(error: BaseException | None) -> OSError | None:
-    """Find the system's error; torch's own on a full disk is of a position in the file."""
-    while error is not None and not isinstance(error, OSError):
-        error = error.__cause__ or error.__context__
-    return error
-
-
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Save straight to a file aside, then rename; load tensors and plain values only.
 
@@ -69,31 +64,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint; on any error the file aside is removed.
-
-        Raises:
-            OSError: If it cannot be written, with the file's name.
-            RuntimeError: If torch cannot lay it out.
-        """
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}{PARTIAL}")
-        try:
-            with aside.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, target)
-        except (OSError, RuntimeError) as error:
-            cause = _system_error(error)
-            if cause is None:
-                raise
-            raise OSError(cause.errno, cause.strerror or str(cause), str(target)) from error
-        finally:
-            aside.unlink(missing_ok=True)
-        # Of an earlier save, or of one that was broken off; in a run that goes on in another
-        # layout, too.
-        remove_other_shards(target, checkpoint.get(SHARDS))
+        """Write a checkpoint; on any error the file aside is removed."""
+        write_checkpoint(checkpoint, Path(path))
 
     def load_checkpoint(
         self,

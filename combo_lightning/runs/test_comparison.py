@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import torch
+
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.runs.folder import write_aside
 from combo_lightning.task import ComboTask
@@ -42,15 +43,16 @@ class TestComparison(pl.Callback):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, ComboDataModule)
-        predictions = {
-            name: torch.cat(parts).numpy() for name, parts in pl_module.test_predictions.items()
-        }
-        comparison = compare(data.dataset, data.split, predictions)
+        predictions, members = (
+            {name: torch.cat(parts).numpy() for name, parts in kept.items()}
+            for kept in (pl_module.test_predictions, pl_module.member_predictions)
+        )
+        comparison = compare(data.dataset, data.split, predictions, members)
         show_comparison(comparison)
         folder = Path(trainer.default_root_dir) / "test"
         folder.mkdir(parents=True, exist_ok=True)
         write_aside(folder / SCORES, json.dumps(comparison.to_plain(), indent=2) + "\n")
-        frame = rows_frame(data.dataset, data.split.test_rows, predictions)
+        frame = rows_frame(data.dataset, data.split.test_rows, predictions, members)
         aside = folder / ".predictions.parquet.partial"
         frame.to_parquet(aside, index=False)
         os.replace(aside, folder / "predictions.parquet")

@@ -57,6 +57,34 @@ def test_a_model_that_diverged_is_beaten_by_all() -> None:
     assert comparison.lines()[0] == f"A baseline beats the model: {names}."
 
 
+def test_an_ensemble_stands_beside_the_mean_of_its_members() -> None:
+    screen, truth_N = additive_screen()
+    split = drawn_split(len(truth_N))
+    truth_N = truth_N[split.test_rows]
+    wrong = np.where(np.arange(len(truth_N)) % 2, 4.0, -4.0)
+    members = {"group_0": truth_N + wrong, "group_1": truth_N - 2 * wrong}
+    mean = {"model": truth_N - wrong / 2}
+    comparison = compare(screen, split, mean, members)
+    alone = comparison.mean_member
+    assert alone is not None
+    own = [score(p, screen.responses.response_N[split.test_rows]) for p in members.values()]
+    assert alone.rows == len(truth_N)
+    for name in ("mse", "rmse", "mae", "r2", "pearson", "spearman"):
+        expected = np.mean([scores.to_plain()[name] for scores in own])
+        assert alone.to_plain()[name] == pytest.approx(expected), name
+    assert comparison.lines()[1] == (
+        f"The mean prediction of 2 members has an RMSE of {comparison.model.rmse:.4g}; alone they "
+        f"have {alone.rmse:.4g} on average ({own[0].rmse:.4g} to {own[1].rmse:.4g})."
+    )
+    assert list(comparison.to_plain()["members"]) == ["group_0", "group_1"]
+    frame = rows_frame(screen, split.test_rows, mean, members)
+    np.testing.assert_allclose(frame["prediction_spread"], 6.0)
+    plain = compare(screen, split, mean)
+    assert plain.mean_member is None
+    assert "members" not in plain.to_plain()
+    assert len(plain.lines()) == len(comparison.lines()) - 1
+
+
 def test_one_test_row_has_no_r2_and_still_a_verdict() -> None:
     screen, _ = additive_screen(rows=300)
     split = split_of(np.where(np.arange(300) == 7, TEST, TRAIN))

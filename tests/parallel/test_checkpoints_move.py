@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from combo_lightning.checkpoint import load_checkpoint
+from combo_lightning.ensemble import read_weights, write_champion, write_ensemble
 from combo_lightning.errors import InputError
 from combo_lightning.inference.predictor import Predictor
 from tests.conftest import Outcome
@@ -128,6 +129,28 @@ def test_consolidating_gives_one_file_that_predicts_and_goes_on(
     again = run_here(*words)
     assert again.code == 2
     assert "is there already" in again.output
+
+
+def test_champion_and_ensemble_are_whole_files_of_sharded_members(
+    saved: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path
+) -> None:
+    members = [saved[layout][0] for layout in ("tp_fsdp", "one", "fsdp")]
+    champion, ensemble = tmp_path / "champion.ckpt", tmp_path / "ensemble.ckpt"
+    write_champion(members[0], champion)
+    write_ensemble(members, ensemble, ["a", "b", "c"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["champion.ckpt", "ensemble.ckpt"]
+    found = load_checkpoint(champion)
+    assert found["optimizer_states"][0]["state"]
+    weights = read_weights(load_checkpoint(ensemble))
+    for place, member in enumerate(members):
+        wanted = load_checkpoint(member)["state_dict"]
+        mine = weights.state_dicts[weights.which[place]]
+        assert mine.keys() == wanted.keys()
+        assert all(torch.equal(mine[name], wanted[name]) for name in wanted)
+    assert all(
+        torch.equal(found["state_dict"][name], x)
+        for name, x in load_checkpoint(members[0])["state_dict"].items()
+    )
 
 
 def test_a_checkpoint_without_its_shards_is_one_message(

@@ -38,6 +38,19 @@ def test_the_table_holds_every_row_and_figure() -> None:
     assert comparison.unit in "".join(lines)
 
 
+def test_an_ensembles_members_have_a_line_below_it() -> None:
+    screen, truth_N = additive_screen()
+    split = drawn_split(len(truth_N))
+    truth_N = truth_N[split.test_rows]
+    members = {"a": truth_N + 2.0, "b": truth_N}
+    comparison = compare(screen, split, {"model": truth_N + 1.0}, members)
+    lines = shown(comparison_table(comparison))
+    (place,) = (i for i, line in enumerate(lines) if " model " in line)
+    assert "a member alone (mean of 2)" in lines[place + 1]
+    assert comparison.mean_member is not None
+    assert f"{comparison.mean_member.r2:.3f}" in lines[place + 1]
+
+
 def test_what_is_not_defined_is_a_dash() -> None:
     cells = line_of(" mean ", shown(comparison_table(compared()))).split("│")
     assert cells[3].strip() == "-"  # the correlation of a constant
