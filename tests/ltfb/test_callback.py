@@ -267,19 +267,19 @@ def failing_run(
     setting = options(channel=channel, timeout_seconds=2.0, patience_seconds=20.0, slow=slow)
     rates = [1e-6, 0.05, 1e-5]
     last = [DieAt(group, 2, phase, number)]
-    work = (train_slowly, folder, rates, steps, setting, last)
+    work = (train_with_truncation, folder, rates, steps, setting, last, 3.0)
     return Groups(3, 1, folder, *work)
 
 
-def train_slowly(
-    folder: Path, rates: Any, steps: int, setting: Any, last: Any, resume: Any = None
+def train_with_truncation(
+    folder: Path, rates: Any, steps: int, setting: Any, last: Any, expiry_seconds: float
 ) -> dict[str, Any]:
-    from combo_lightning.ltfb import membership, strategies
+    """Train where all meet all, so that who is lost is missed."""
+    from combo_lightning.ltfb.membership import Membership
 
-    # Everyone would meet everyone, so that the one who is lost is missed.
-    membership.EXPIRY_SECONDS = 3.0
-    truncation = strategies.TruncationSelection(fraction=0.4)
-    return train(folder, rates, steps, {**setting, "strategy": truncation}, last, resume=resume)
+    Membership.__init__.__defaults__ = (expiry_seconds,)  # type: ignore[misc]
+    truncation = TruncationSelection(fraction=0.4)
+    return train(folder, rates, steps, {**setting, "strategy": truncation}, last)
 
 
 @pytest.mark.slow
@@ -318,11 +318,11 @@ def test_a_group_that_is_stopped_is_waited_for_no_longer_than_said(tmp_path: Pat
 def test_a_group_that_comes_back_joins_the_rounds_again(channel: str, tmp_path: Path) -> None:
     steps = 40 * EVERY
     groups = failing_run(tmp_path, channel, "scoring", signal.SIGKILL, steps)
-    folder, rates, steps, setting, last = groups.arguments
-    groups.arguments = (folder, rates, steps, {**setting, "slow": 0.03}, last)
+    folder, rates, steps, setting, last, expiry = groups.arguments
+    groups.arguments = (folder, rates, steps, {**setting, "slow": 0.03}, last, expiry)
     groups.start()
     groups.children[0, 0].join(60)
-    groups.arguments = (*groups.arguments[:4], [])
+    groups.arguments = (*groups.arguments[:4], [], expiry)
     groups.start(0)
     ended = groups.wait()
     assert {e.code for e in ended.values()} == {0}, [e.log[-2000:] for e in ended.values()]
