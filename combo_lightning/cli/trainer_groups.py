@@ -14,7 +14,13 @@ from typing import Any
 
 from combo_lightning.cli.group_of_fit import REJOIN_VARIABLE
 from combo_lightning.ltfb.conclusion import CHAMPION
-from combo_lightning.ltfb.groups import GroupPlace, group_folder, new_token
+from combo_lightning.ltfb.groups import (
+    GroupPlace,
+    gpus,
+    group_folder,
+    new_token,
+    own_devices,
+)
 from combo_lightning.ltfb.status import STATUS
 
 LOG = "log.txt"
@@ -76,9 +82,13 @@ class TrainerGroupRun:
         environment = dict(os.environ)
         threads = max(1, (os.cpu_count() or 1) // num_groups)
         environment.setdefault("OMP_NUM_THREADS", str(threads))
+        visible = gpus(environment)
+        each = len(visible) // num_groups
         self.groups = [
             _Group(
-                GroupPlace(group, num_groups, folder.absolute(), token), list(words), environment
+                GroupPlace(group, num_groups, folder.absolute(), token),
+                list(words),
+                environment | (own_devices(group * each, each, visible) if each else {}),
             )
             for group in range(num_groups)
         ]

@@ -7,12 +7,13 @@ and a group that dies takes no other with it. Groups meet over a channel outside
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.plugins import ClusterEnvironment
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in its __all__
 
@@ -235,11 +236,36 @@ def enter_groups(num_groups: int, folder: Path | str) -> TrainerGroups:
         InputError: If the processes do not divide, or a variable is missing.
     """
     groups = cut_launch(num_groups)
+    local_rank = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
+    first = local_rank - groups.local_rank()
+    os.environ |= own_devices(first, groups.world_size(), gpus(os.environ))
     one_host = os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE")
     place = GroupPlace(groups.group, num_groups, Path(folder).absolute(), groups.token, one_host)
     # The callback finds it there, in this process and in those that it starts.
     os.environ |= place.to_environment()
     return groups
+
+
+def gpus(environment: Mapping[str, str]) -> list[str]:
+    """List this host's GPUs as processes see them, before CUDA starts."""
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name]
+    return [str(index) for index in range(torch.cuda.device_count())]
+
+
+def own_devices(first: int, count: int, visible: Sequence[str]) -> dict[str, str]:
+    """Give the variable that lets a group see its own GPUs alone.
+
+    Lightning gives a group's ranks the devices from 0 on, and two groups would share them.
+
+    Args:
+        first: The group's first process on this host.
+        count: Its processes there.
+        visible: The host's GPUs; where there are fewer, the launcher has dealt them out already.
+    """
+    mine = visible[first : first + count]
+    return {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if len(mine) == count else {}
 
 
 def host_address(reached_as: str) -> str:

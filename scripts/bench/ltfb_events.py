@@ -1,7 +1,7 @@
 """``python -m scripts.bench.ltfb_events``: what the loss of a trainer group costs the others.
 
-Three groups that all meet each round; one is killed or stopped in a phase of a round. The time lost
-is what the rounds of a survivor took longer than its median round, summed; the worst survivor's.
+Three groups that all meet each round; one is killed or stopped in a phase of a round. The time
+lost is what a survivor's rounds took longer than its median round, summed; the worst survivor's.
 """
 
 import json

@@ -9,8 +9,10 @@ from combo_lightning.ltfb.groups import (
     TrainerGroups,
     cut_launch,
     free_port,
+    gpus,
     host_address,
     new_token,
+    own_devices,
 )
 from tests.parallel.ranks import run_on_ranks
 
@@ -67,6 +69,15 @@ def test_a_launch_is_cut_into_worlds_with_a_rendezvous_of_their_own(tmp_path: Pa
 def test_a_launch_without_its_variables_is_refused() -> None:
     with pytest.raises(InputError, match="MASTER_ADDR and MASTER_PORT are not all set"):
         cut_launch(2, {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_RANK": "0"})
+
+
+def test_each_group_sees_its_own_gpus_alone() -> None:
+    visible = gpus({"CUDA_VISIBLE_DEVICES": "4,5,6,7"})
+    assert visible == ["4", "5", "6", "7"]
+    assert own_devices(2, 2, visible) == {"CUDA_VISIBLE_DEVICES": "6,7"}
+    # The launcher has dealt them out, or there are none.
+    assert own_devices(2, 2, ["0"]) == {}
+    assert own_devices(0, 1, gpus({"CUDA_VISIBLE_DEVICES": ""})) == {}
 
 
 def test_this_host_is_reached_by_itself() -> None:
