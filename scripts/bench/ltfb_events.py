@@ -14,7 +14,8 @@ from statistics import median
 from combo_lightning.ltfb.membership import EXPIRY_SECONDS
 from combo_lightning.ltfb.record import read_rounds
 from tests.ltfb.processes import Groups
-from tests.ltfb.test_callback import EVERY, PHASES, DieAt, train_with_truncation
+from tests.ltfb.test_lost_groups import PHASES, DieAt, train_with_truncation
+from tests.ltfb.toy import EVERY
 
 OUT = Path("runs/bench/ltfb_events.json")
 ROUNDS = 10

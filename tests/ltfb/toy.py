@@ -14,6 +14,8 @@ from combo_lightning.ltfb import LTFB
 from combo_lightning.ltfb.groups import GroupPlace
 
 ROWS, HELD_OUT, BATCH = 256, 64, 32
+# Steps between two rounds.
+EVERY = 10
 
 
 class Batches:
@@ -135,3 +137,8 @@ def train(
         "rounds": ltfb.round_index,
         "champion": ltfb.champion,
     }
+
+
+def options(**more: Any) -> dict[str, Any]:
+    """Give options of `LTFB` for a short run."""
+    return {"every_n_train_steps": EVERY, "save_every_n_rounds": 0, **more}

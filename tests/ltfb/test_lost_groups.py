@@ -1,0 +1,134 @@
+"""A trainer group that is lost, in any phase of a round, costs the others a wait and no more."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+
+from combo_lightning.ltfb import LTFB, TruncationSelection
+from combo_lightning.ltfb.groups import GroupPlace
+from combo_lightning.ltfb.record import read_rounds
+from tests.ltfb.processes import Groups
+from tests.ltfb.toy import EVERY, options, train
+
+
+class DieAt(pl.Callback):
+    """Kill this process, or stop it, in a phase of a round.
+
+    Args:
+        group: Which group's.
+        round_index: In which round.
+        phase: "pairing", "scoring", "waiting", "moving" or "adopting".
+        number: The signal.
+    """
+
+    def __init__(self, group: int, round_index: int, phase: str, number: int) -> None:
+        self.group, self.round_index, self.phase, self.number = group, round_index, phase, number
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        place = GroupPlace.from_environment()
+        (ltfb,) = (c for c in trainer.callbacks if isinstance(c, LTFB))  # type: ignore[attr-defined]
+        if place is None or place.group != self.group or ltfb.round_index:
+            return
+        meeting = ltfb.meeting
+        owner, name = {
+            "pairing": (meeting, "living"),
+            "scoring": (meeting, "score"),
+            "waiting": (meeting, "exchange_notes"),
+            "moving": (meeting.channel, "_send"),
+            "receiving": (meeting.channel, "_receive"),
+            "adopting": (meeting.state, "adopt"),
+        }[self.phase]
+        work = getattr(owner, name)
+
+        def die(*arguments: Any, **named: Any) -> Any:
+            # A group that came late may have missed that round.
+            if ltfb.round_index >= self.round_index:
+                os.kill(os.getpid(), self.number)
+            return work(*arguments, **named)
+
+        setattr(owner, name, die)
+
+
+PHASES = ["pairing", "scoring", "waiting", "moving", "receiving", "adopting"]
+
+
+def failing_run(
+    folder: Path, channel: str, phase: str, number: int, steps: int = 10 * EVERY
+) -> Groups:
+    """Three groups of which one is lost in the second round, in a phase that it comes to."""
+    # Group 0 has the worst model, group 1 the best: it fetches, the other sends.
+    group = 1 if phase == "moving" else 0
+    # Independent jobs do not wait for each other at the start: they need time to overlap.
+    slow = 0.03 if channel == "directory" else 0.0
+    setting = options(channel=channel, timeout_seconds=2.0, patience_seconds=20.0, slow=slow)
+    rates = [1e-6, 0.05, 1e-5]
+    last = [DieAt(group, 2, phase, number)]
+    work = (train_with_truncation, folder, rates, steps, setting, last, 3.0)
+    return Groups(3, 1, folder, *work)
+
+
+def train_with_truncation(
+    folder: Path, rates: Any, steps: int, setting: Any, last: Any, expiry_seconds: float
+) -> dict[str, Any]:
+    """Train where all meet all, so that who is lost is missed."""
+    from combo_lightning.ltfb.membership import Membership
+
+    Membership.__init__.__defaults__ = (expiry_seconds,)  # type: ignore[misc]
+    truncation = TruncationSelection(fraction=0.4)
+    return train(folder, rates, steps, {**setting, "strategy": truncation}, last)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channel", ["memory", "directory"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_group_that_dies_in_any_phase_costs_the_others_a_wait(
+    channel: str, phase: str, tmp_path: Path
+) -> None:
+    groups = failing_run(tmp_path, channel, phase, signal.SIGKILL).start()
+    ended = groups.wait()
+    lost = 1 if phase == "moving" else 0
+    assert ended[lost, 0].code == -signal.SIGKILL, ended[lost, 0].log
+    for (group, _), end in ended.items():
+        if group != lost:
+            assert end.code == 0, end.log
+            assert end.result["rounds"] >= 10
+    rounds = read_rounds(tmp_path)
+    others = {0, 1, 2} - {lost}
+    assert set(rounds[10, max(others)].living) == others
+    champion = json.loads((tmp_path / "champion.json").read_text())
+    assert set(champion["scores"]) == {str(g) for g in others}
+
+
+@pytest.mark.slow
+def test_a_group_that_is_stopped_is_waited_for_no_longer_than_said(tmp_path: Path) -> None:
+    groups = failing_run(tmp_path, "memory", "waiting", signal.SIGSTOP).start()
+    ended = groups.wait(1, 2)
+    assert {e.code for e in ended.values()} == {0}, [e.log for e in ended.values()]
+    groups.signal(0, signal.SIGKILL)
+    waited = read_rounds(tmp_path)[2, 1].seconds["wait"]
+    assert waited < 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channel", ["memory", "directory"])
+def test_a_group_that_comes_back_joins_the_rounds_again(channel: str, tmp_path: Path) -> None:
+    steps = 40 * EVERY
+    groups = failing_run(tmp_path, channel, "scoring", signal.SIGKILL, steps)
+    folder, rates, steps, setting, last, expiry = groups.arguments
+    groups.arguments = (folder, rates, steps, {**setting, "slow": 0.03}, last, expiry)
+    groups.start()
+    groups.children[0, 0].join(60)
+    groups.arguments = (*groups.arguments[:4], [], expiry)
+    groups.start(0)
+    ended = groups.wait()
+    assert {e.code for e in ended.values()} == {0}, [e.log[-2000:] for e in ended.values()]
+    rounds = read_rounds(tmp_path)
+    again = [r for (r, g), record in rounds.items() if g == 0 and r > 2 and record.met]
+    assert again
+    # The others took it in again.
+    assert any(0 in rounds[r, 1].met for r in again if (r, 1) in rounds)
