@@ -51,7 +51,9 @@ def command(*words: str) -> None:
 def test_r2(config: Path, checkpoint: Path) -> float:
     """Test a checkpoint, and give R2 of the model as it is used."""
     command("test", "--config", str(config), "--ckpt_path", str(checkpoint))
-    scores = json.loads((checkpoint.parent / "test" / "scores.json").read_text("utf-8"))
+    inside = checkpoint.parent.name == "checkpoints"
+    folder = checkpoint.parent.parent if inside else checkpoint.parent
+    scores = json.loads((folder / "test" / "scores.json").read_text("utf-8"))
     r2: float = next(iter(scores["models"].values()))["r2"]
     return r2
 
