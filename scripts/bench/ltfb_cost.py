@@ -105,8 +105,8 @@ def main() -> int:
     total = len(read_dataset(arguments.data).responses)
     found = []
     folder = arguments.out.with_name("ltfb_cost_run")
-    head = ("dropout, precision", "interval", "channel", "rows", "of the time", "score ms")
-    head += ("wait ms", "move ms", "round ms", "MB")
+    head = ["dropout, precision", "interval", "channel", "rows", "of the time", "score ms"]
+    head += ["wait ms", "move ms", "round ms", "MB"]
     sys.stdout.write(f"| {' | '.join(head)} |\n|{'---|' * len(head)}\n")
     for line in LINES:
         x = measure(line, arguments.data, folder, total)

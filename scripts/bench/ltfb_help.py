@@ -14,7 +14,6 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS, EPOCHS = 4, 16
@@ -112,7 +111,7 @@ def main() -> int:
     arguments = parser.parse_args()
     found: dict[str, list[dict[str, float]]] = {}
     for seed in SEEDS:
-        plans: dict[str, Any] = {"one trainer": None}
+        plans: dict[str, tuple[str, str] | None] = {"one trainer": None}
         plans |= {f"{m}, {r}": (m, r) for r in ROWS for m in METHODS}
         for name, plan in plans.items():
             spread = arguments.spread.replace(" ", "")
@@ -121,11 +120,11 @@ def main() -> int:
             if not result.is_file():
                 run = arguments.folder / stem
                 shutil.rmtree(run, ignore_errors=True)
-                scores = (
-                    one(arguments.data, run, seed)
-                    if plan is None
-                    else population(arguments.data, run, seed, *plan, arguments.spread)
-                )
+                if plan is None:
+                    scores = one(arguments.data, run, seed)
+                else:
+                    method, rows = plan
+                    scores = population(arguments.data, run, seed, method, rows, arguments.spread)
                 result.write_text(json.dumps(scores), encoding="utf-8")
                 shutil.rmtree(run, ignore_errors=True)
             scores = json.loads(result.read_text(encoding="utf-8"))

@@ -78,7 +78,7 @@ def train_with_truncation(
     """Train where all meet all, so that who is lost is missed."""
     from combo_lightning.ltfb.membership import Membership
 
-    Membership.__init__.__defaults__ = (expiry_seconds,)  # type: ignore[misc]
+    Membership.__init__.__defaults__ = (expiry_seconds,)
     truncation = TruncationSelection(fraction=0.4)
     return train(folder, rates, steps, {**setting, "strategy": truncation}, last)
 

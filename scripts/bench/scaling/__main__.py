@@ -139,7 +139,7 @@ def main() -> int:
     wanted = [*fitted, *held_out]
     # Worlds behind links stand up after those of this host: all at once would fill its memory.
     slowed = [bool(setting.link_bytes) for _, setting in wanted]
-    found = {}
+    found: dict[int, dict[str, Any]] = {}
     for phase in (False, True):
         mine = [i for i, slow in enumerate(slowed) if slow == phase]
         measured = measure(arguments.data, [wanted[i] for i in mine], arguments.repeats)
