@@ -348,6 +348,10 @@ class LTFB(pl.Callback):
         place, meeting = self.place, self.meeting
         path = place.group_folder / "checkpoints" / "final.ckpt"
         trainer.save_checkpoint(path)
+        # Some strategies write beside training; the others will read the file.
+        finish = getattr(trainer.strategy, "finish_saving", None)
+        if finish is not None:
+            finish()
         standing = meeting.score(self._batches, Spent())
         final = Final(
             place.group,

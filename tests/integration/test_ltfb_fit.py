@@ -134,11 +134,12 @@ def test_a_group_that_is_killed_is_started_again_and_takes_part(
     assert set(champion["scores"]) == {"0", "1"}
 
 
-def test_torchrun_is_cut_into_groups_of_data_parallel_processes(
-    small_screen: Path, tmp_path: Path
+@pytest.mark.parametrize("overlay", ["ddp", "fsdp"])
+def test_torchrun_is_cut_into_groups_of_several_processes(
+    overlay: str, small_screen: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "population"
-    more = [f"--config={ROOT / 'configs' / 'ddp.yaml'}", "--num_groups=2"]
+    more = [f"--config={ROOT / 'configs' / overlay}.yaml", "--num_groups=2"]
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=4"]
     command = words(small_screen, folder, *more, "--trainer.max_epochs=3")
     code, said = run([*launch, "-m", "combo_lightning", *command], tmp_path)
