@@ -100,5 +100,5 @@ def test_the_manifest_names_the_newest_round_that_all_have(tmp_path: Path) -> No
 def test_groups_of_one_run_must_have_the_same_rules(tmp_path: Path) -> None:
     write_description(tmp_path, {"token": "x", "seed": 1, "rule": {"margin": math.inf}})
     write_description(tmp_path, {"token": "y", "seed": 1, "rule": {"margin": math.inf}})
-    with pytest.raises(InputError, match=r"is of a run with other seed \(1, here 2\)"):
+    with pytest.raises(InputError, match=r"is of a run with other seed \(1; here 2\)"):
         write_description(tmp_path, {"token": "y", "seed": 2, "rule": {"margin": math.inf}})
