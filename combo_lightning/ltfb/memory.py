@@ -84,7 +84,10 @@ class MemoryChannel(Channel):
         key = self._key(f"note/{round_index}")
 
         def ask() -> str | None:
-            store = self._peer(beat, 0)
+            address = beat.addresses[0]
+            if address not in self._peers:
+                self._peers[address] = self._connect(beat, 0)
+            store = self._peers[address]
             try:
                 store.wait([key], timedelta(seconds=seconds))
             except torch.distributed.DistStoreError:
@@ -104,7 +107,8 @@ class MemoryChannel(Channel):
 
     def _send(self, round_index: int, beat: Beat, seal: bytes, tensors: Sequence[Tensor]) -> None:
         # The receiver's store joins the two: it is the one who needs them.
-        peer, limit = self._peer(beat, self.rank), self.timeout_seconds
+        # A connection of its own: one that a transfer hangs in is of no further use.
+        peer, limit = self._connect(beat, self.rank), self.timeout_seconds
         with self._pair(round_index, peer, (self.place.group, beat.group), limit) as pair:
             text = torch.frombuffer(bytearray(seal), dtype=torch.uint8)
             pair.send([torch.tensor([len(text)])], 1, 0).wait()
@@ -152,27 +156,25 @@ class MemoryChannel(Channel):
         side = 0 if sender == self.place.group else 1
         yield gloo(dist.PrefixStore(name, store), side, 2, options)
 
-    def _peer(self, beat: Beat, rank: int) -> Any:
+    def _connect(self, beat: Beat, rank: int) -> Any:
         """Connect to the store of a rank of another group.
 
         Raises:
             ChannelError: If nobody listens there.
         """
         address = beat.addresses[rank]
-        if address not in self._peers:
-            host, port = address.rsplit(":", 1)
-            try:
-                # A store's own attempts go on for ten seconds where nobody listens.
-                socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
-            except OSError as error:
-                raise ChannelError(f"group {beat.group} at {address}: {error}") from error
-            self._peers[address] = TCPStore(
-                host,
-                int(port),
-                wait_for_workers=False,
-                timeout=timedelta(seconds=self.timeout_seconds),
-            )
-        return self._peers[address]
+        host, port = address.rsplit(":", 1)
+        try:
+            # A store's own attempts go on for ten seconds where nobody listens.
+            socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
+        except OSError as error:
+            raise ChannelError(f"group {beat.group} at {address}: {error}") from error
+        return TCPStore(
+            host,
+            int(port),
+            wait_for_workers=False,
+            timeout=timedelta(seconds=self.timeout_seconds),
+        )
 
     def _key(self, name: str) -> str:
         return f"{self.place.token}/{name}"
