@@ -8,8 +8,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pytest
+import torch
 
-from combo_lightning.ltfb import LTFB, TruncationSelection
+from combo_lightning.ltfb import LTFB, TreeAveraging, TruncationSelection
 from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.record import read_rounds
 from tests.ltfb.processes import Groups
@@ -102,6 +103,22 @@ def test_a_group_that_dies_in_any_phase_costs_the_others_a_wait(
     assert set(rounds[10, max(others)].living) == others
     champion = json.loads((tmp_path / "champion.json").read_text())
     assert set(champion["scores"]) == {str(g) for g in others}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["waiting", "moving"])
+def test_averaging_goes_on_without_a_group_that_dies(phase: str, tmp_path: Path) -> None:
+    setting = options(strategy=TreeAveraging(), timeout_seconds=2.0, patience_seconds=20.0)
+    last = [DieAt(2, 3, phase, signal.SIGKILL)]
+    work = (train, tmp_path, [0.01], 6 * EVERY, setting, last)
+    ended = Groups(3, 1, tmp_path, *work).start().wait()
+    assert ended[2, 0].code == -signal.SIGKILL, ended[2, 0].log
+    found = [ended[group, 0] for group in (0, 1)]
+    assert [end.code for end in found] == [0, 0], [end.log for end in found]
+    # They average with each other to the end: all weights are equal.
+    mine, theirs = (end.result["weights"] for end in found)
+    assert all(torch.equal(weight, theirs[name]) for name, weight in mine.items())
+    assert read_rounds(tmp_path)[6, 0].met == (1,)
 
 
 @pytest.mark.slow
