@@ -32,12 +32,14 @@ def lost_seconds(folder: Path, channel: str, phase: str, number: int) -> tuple[f
         "slow": 0.05,
     }
     rates = [1e-6, 0.05, 1e-5]
-    last = [DieAt(lost, 3, phase, number)]
+    last = [DieAt(lost, 2, phase, number)]
     work = (train_with_truncation, folder, rates, ROUNDS * EVERY, setting, last, EXPIRY_SECONDS)
     groups = Groups(3, 1, folder, *work).start()
     others = [group for group in range(3) if group != lost]
     ended = groups.wait(*others)
     groups.signal(lost, signal.SIGKILL)
+    if groups.wait(lost)[lost, 0].code != -signal.SIGKILL:
+        raise SystemExit(f"the group never came to the phase '{phase}'")
     worst = 0.0
     rounds = read_rounds(folder)
     for group in others:
