@@ -22,7 +22,11 @@ ROUNDS = 10
 
 
 def lost_seconds(folder: Path, channel: str, phase: str, number: int) -> tuple[float, int]:
-    """Lose a group, and give the others' lost seconds, and how many of them ended well."""
+    """Lose a group, and give the others' lost seconds, and how many of them ended well.
+
+    Raises:
+        SystemExit: If the group was not lost.
+    """
     lost = 1 if phase == "moving" else 0
     setting = {
         "every_n_train_steps": EVERY,
