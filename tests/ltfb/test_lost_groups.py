@@ -1,6 +1,7 @@
 """A trainer group that is lost, in any phase of a round, costs the others a wait and no more."""
 
 import json
+import math
 import os
 import signal
 from pathlib import Path
@@ -132,12 +133,17 @@ def test_a_group_that_is_stopped_is_waited_for_no_longer_than_said(tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("channel", ["memory", "directory"])
-def test_a_group_that_comes_back_joins_the_rounds_again(channel: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("channel", "copies"), [("memory", False), ("memory", True), ("directory", False)]
+)
+def test_a_group_that_comes_back_joins_the_rounds_again(
+    channel: str, copies: bool, tmp_path: Path
+) -> None:
     steps = 40 * EVERY
     groups = failing_run(tmp_path, channel, "scoring", signal.SIGKILL, steps)
     folder, rates, steps, setting, last, expiry = groups.arguments
-    groups.arguments = (folder, rates, steps, {**setting, "slow": 0.03}, last, expiry)
+    setting |= {"slow": 0.03, "newcomers_copy": copies}
+    groups.arguments = (folder, rates, steps, setting, last, expiry)
     groups.start()
     groups.children[0, 0].join(60)
     groups.arguments = (*groups.arguments[:4], [], expiry)
@@ -147,5 +153,10 @@ def test_a_group_that_comes_back_joins_the_rounds_again(channel: str, tmp_path: 
     rounds = read_rounds(tmp_path)
     again = [r for (r, g), record in rounds.items() if g == 0 and r > 2 and record.met]
     assert again
+    # A newcomer that gives way has no score until it has taken a model. In its first round the
+    # others may not have seen it yet.
+    adopted = [rounds[r, 0] for r in sorted(again) if rounds[r, 0].adopted]
+    assert math.isnan(adopted[0].scores[0]["mse"]) == copies
+    assert math.isfinite(rounds[max(again), 0].scores[0]["mse"])
     # The others took it in again.
     assert any(0 in rounds[r, 1].met for r in again if (r, 1) in rounds)
