@@ -33,6 +33,8 @@ class StopOnSignal(pl.Callback):
     def __init__(self, last: LastCheckpoint) -> None:
         self._last = last
         self._asked = 0
+        # What all processes have agreed on.
+        self._agreed = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the signals over."""
@@ -59,15 +61,17 @@ class StopOnSignal(pl.Callback):
         Raises:
             RunStopped: On all processes together.
         """
-        if trainer.world_size > 1 and trainer.global_step % EVERY:
-            return
-        device = trainer.strategy.root_device
-        asked = trainer.strategy.reduce(
-            torch.tensor(self._asked, device=device), reduce_op="max"
-        )
-        # A validation, or the epoch's end, comes first where it is due.
-        if int(asked) and self._last.save_within_epoch(trainer, batch_idx):
-            raise RunStopped(int(asked), trainer.global_step, trainer.default_root_dir)
+        if not self._agreed:
+            if trainer.world_size > 1 and trainer.global_step % EVERY:
+                return
+            device = trainer.strategy.root_device
+            asked = trainer.strategy.reduce(
+                torch.tensor(self._asked, device=device), reduce_op="max"
+            )
+            self._agreed = int(asked)
+        # A validation, or the epoch's end, comes first where it is due: then the next step ends it.
+        if self._agreed and self._last.save_within_epoch(trainer, batch_idx):
+            raise RunStopped(self._agreed, trainer.global_step, trainer.default_root_dir)
 
 
 def _nothing() -> None:
