@@ -37,8 +37,12 @@ def test_a_fit_whose_agreements_fall_on_epochs_ends_stops_at_the_next_step(
         world_size=2, global_step=0, strategy=strategy, default_root_dir="run"
     )
     module: Any = None
-    with pytest.raises(RunStopped):
+
+    def train() -> None:
         for step in range(3 * EVERY):
             trainer.global_step = step + 1
             stop.on_train_batch_end(trainer, module, None, None, step % steps_an_epoch)
+
+    with pytest.raises(RunStopped):
+        train()
     assert trainer.global_step in (EVERY, EVERY + 1)
