@@ -77,9 +77,7 @@ class MetricsCsv(pl.Callback):
         self._loss_sum += loss
         self._steps += 1
 
-    def on_validation_epoch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule
-    ) -> None:
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the mean training loss beside the validation scores."""
         if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
             self._log(pl_module)

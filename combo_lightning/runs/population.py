@@ -1,4 +1,4 @@
-"""What a population of trainer groups leaves: the champion's checkpoint, and all models' as one."""
+"""What a population of trainer groups leaves: the champion's checkpoint, and all models in one."""
 
 import json
 import logging

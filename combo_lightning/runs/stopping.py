@@ -69,7 +69,7 @@ class StopOnSignal(pl.Callback):
                 torch.tensor(self._asked, device=device), reduce_op="max"
             )
             self._agreed = int(asked)
-        # A validation, or the epoch's end, comes first where it is due: then the next step ends it.
+        # A validation, or the epoch's end, comes first where it is due; then the next step ends it
         if self._agreed and self._last.save_within_epoch(trainer, batch_idx):
             raise RunStopped(self._agreed, trainer.global_step, trainer.default_root_dir)
 
