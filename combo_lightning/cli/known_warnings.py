@@ -22,6 +22,8 @@ def silence_known_warnings(*, fits: bool = True) -> None:
         ".*It is recommended to use .self.log.*sync_dist=True.*",
         # Nothing changes the responses in place.
         ".*FSDP2-wrapped module .* returned a view tensor.*",
+        # A fit on a login node, or beside an installed Slurm, is what was asked for.
+        ".*The `srun` command is available on your system but is not used.*",
         # Batches are slices of an index array in memory; workers would only slow them down.
         ".*does not have many workers.*",
     ]

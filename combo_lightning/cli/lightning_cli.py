@@ -10,6 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pyarrow as pa
 from jsonargparse.typing import NonNegativeInt, PositiveInt
+from lightning.fabric.plugins import ClusterEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -24,6 +25,7 @@ from combo_lightning.cli.group_of_fit import (
 )
 from combo_lightning.cli.known_warnings import silence_known_warnings
 from combo_lightning.cli.main import invocation
+from combo_lightning.cli.slurm_step import enter_step, value_of
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError, RunStopped, SaveFailed, did_you_mean
 from combo_lightning.evaluation.metric import SCORE_NAMES
@@ -49,6 +51,7 @@ from combo_lightning.runs.population import write_population
 from combo_lightning.runs.progress import RunProgressBar
 from combo_lightning.runs.stopping import StopOnSignal
 from combo_lightning.runs.test_comparison import TestComparison
+from combo_lightning.slurm import SlurmStep
 from combo_lightning.task import ComboTask
 
 logger = logging.getLogger(__name__)
@@ -60,9 +63,10 @@ RUN_DIR_VARIABLE = "COMBO_LIGHTNING_RUN_DIR"
 class ComboCLI(LightningCLI):
     """LightningCLI with run folders, exact resuming and the test beside baselines."""
 
-    # The trainer group that this process belongs to, and what cut the launch into groups.
+    # The trainer group that this process belongs to, and what srun or the groups' cut tells
+    # Lightning of the processes.
     place: GroupPlace | None = None
-    environment: TrainerGroups | None = None
+    environment: ClusterEnvironment | None = None
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -144,9 +148,11 @@ class ComboCLI(LightningCLI):
                 "precision, at the top) instead, which also knows auto"
             )
         refuse_fsdp1(config.trainer.strategy)
+        self.environment = enter_step(config, invocation())
         if self.subcommand == "fit":
             run_dir = self._run_dir(config.resume or config.run_dir, Path(config.data.path))
-            self.place, self.environment = self._join(config, run_dir)
+            self.place, groups = self._join(config, run_dir)
+            self.environment = groups or self.environment
             if self.place is not None:
                 run_dir = self.place.group_folder
                 config.model.seed = group_seed(config.seed_everything, self.place.group)
@@ -199,6 +205,8 @@ class ComboCLI(LightningCLI):
         inherited = os.environ.get(RUN_DIR_VARIABLE)
         if inherited:
             return Path(inherited)
+        if isinstance(self.environment, SlurmStep):
+            return Path("runs") / self.environment.step.run_name(data.name)
         if started_by_launcher():
             raise InputError(
                 "several processes were started (torchrun, srun); name the run's folder with "
@@ -338,7 +346,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     # Arrow's own allocator keeps 50 MB of what it freed; training has a better use for them.
     pa.set_memory_pool(pa.system_memory_pool())
     words = list(arguments)
-    run_dir = _value_of("--resume", words) if command == "fit" else None
+    run_dir = value_of("--resume", words) if command == "fit" else None
     if run_dir is not None:
         if is_finished(Path(run_dir)) and len(words) <= 2:
             logger.info("%s is finished; give a higher --trainer.max_epochs to go on", run_dir)
@@ -379,12 +387,3 @@ def run(command: str, arguments: Sequence[str]) -> int:
             os.environ.pop(RUN_DIR_VARIABLE, None)
             leave_process_group()
     return 0
-
-
-def _value_of(option: str, words: list[str]) -> str | None:
-    for i, word in enumerate(words):
-        if word == option and i + 1 < len(words):
-            return words[i + 1]
-        if word.startswith(f"{option}="):
-            return word.split("=", 1)[1]
-    return None

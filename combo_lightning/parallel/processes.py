@@ -12,7 +12,9 @@ def started_by_launcher() -> bool:
     """Tell whether torchrun or srun started this process together with others."""
     if "LOCAL_RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return True
-    return "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    # A shell inside an allocation (srun --pty, salloc) is a step of one, whatever the job has.
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", os.environ.get("SLURM_NTASKS", "1"))
+    return "SLURM_PROCID" in os.environ and int(tasks) > 1
 
 
 def process_rank() -> int:

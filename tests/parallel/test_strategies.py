@@ -99,13 +99,16 @@ def test_the_first_fsdp_is_refused(strategy: str) -> None:
 
 
 def test_a_launcher_is_told_from_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOCAL_RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS"):
+    names = ("LOCAL_RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS")
+    for name in names:
         monkeypatch.delenv(name, raising=False)
     assert not started_by_launcher()
     monkeypatch.setenv("SLURM_NTASKS", "4")  # in an allocation, not in a step
     assert not started_by_launcher()
     monkeypatch.setenv("SLURM_PROCID", "0")
     assert started_by_launcher()
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")  # srun --pty bash in that allocation
+    assert not started_by_launcher()
 
 
 @pytest.mark.slow

@@ -1,0 +1,49 @@
+"""The cluster of a test session, skipped with the reason where there is none."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.cluster import SCRIPT, Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Four nodes, each with its own network where the machine allows it; else its own name."""
+    needed = ("slurmctld", "slurmd", "munged", "srun")
+    path = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
+    missing = [name for name in needed if not shutil.which(name, path=path)]
+    if missing:
+        pytest.skip(f"Slurm is not installed: no {', '.join(missing)} (see .ci/run)")
+    if not SCRIPT.is_file():
+        pytest.skip("../shared/tools/slurm_cluster.sh, which starts a cluster, is not here")
+    # Sockets have short names; pytest's own folders are too deep.
+    with tempfile.TemporaryDirectory(prefix="sl") as folder:
+        net = _network()
+        if net is None:
+            pytest.skip("this machine lets nobody make namespaces, which the nodes need")
+        cluster = Cluster(Path(folder), net)
+        try:
+            cluster.manage("start")
+            yield cluster
+        finally:
+            cluster.manage("stop")
+
+
+def _network() -> str | None:
+    """Choose the best network that can be had: netns, names, or none."""
+    if _can("unshare", "--mount", "--uts", "--net", "ip", "link", "add", "b0", "type", "bridge"):
+        return "netns"
+    return "names" if _can("unshare", "--mount", "--uts", "true") else None
+
+
+def _can(*words: str) -> bool:
+    try:
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False

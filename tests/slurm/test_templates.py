@@ -1,0 +1,110 @@
+"""The scripts that users submit, unchanged, on a real Slurm of nodes with networks of their own.
+
+Nodes are told apart by name and address: what works on one machine alone (127.0.0.1) fails here.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from combo_lightning.checkpoint import load_checkpoint
+from tests.conftest import ROOT, Outcome
+from tests.slurm.cluster import Cluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
+
+FIT, LTFB = (ROOT / "scripts" / "slurm" / f"{name}.sbatch" for name in ("fit", "ltfb"))
+DEMO = f"--config={ROOT / 'configs' / 'demo.yaml'}"
+DDP = f"--config={ROOT / 'configs' / 'ddp.yaml'}"
+TOURNAMENTS = f"--config={ROOT / 'configs' / 'ltfb.yaml'}"
+SMALL = [f"--model.network.{part}.widths=[16,16]" for part in
+         ("cell_encoder", "drug_encoder", "head")]  # fmt: skip
+SHORT = [*SMALL, "--data.batch_size=64", "--trainer.max_epochs=1"]
+STEPS = 8
+
+
+def test_two_nodes_train_what_one_process_trains(
+    cluster: Cluster, small_screen: Path, tmp_path: Path, run_cli: Callable[..., Outcome]
+) -> None:
+    options = [DEMO, *SHORT, f"--trainer.max_steps={STEPS}", f"--data.path={small_screen}"]
+    # No --ntasks-per-node but the script's, and the name that switches Lightning's own off.
+    job = cluster.submit(tmp_path, "--nodes=2", "--job-name=interactive", FIT, *options, DDP)
+    alone = run_cli("fit", *options, f"--run_dir={tmp_path / 'alone'}")
+    assert alone.code == 0, alone.output
+    assert job.wait() == "COMPLETED", job.text
+    run = tmp_path / "runs" / f"{small_screen.name}-{job.number}"
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] == "finished"
+    found, expected = (
+        load_checkpoint(folder / "checkpoints" / "last.ckpt")
+        for folder in (run, tmp_path / "alone")
+    )
+    assert found["global_step"] == expected["global_step"] == STEPS
+    for name, weight in expected["state_dict"].items():
+        # Two processes sum in another order than one.
+        torch.testing.assert_close(
+            found["state_dict"][name], weight, rtol=2e-5, atol=2e-5, msg=name
+        )
+
+
+def test_four_nodes_hold_a_tournament_of_two_groups(
+    cluster: Cluster, small_screen: Path, tmp_path: Path, run_cli: Callable[..., Outcome]
+) -> None:
+    job = cluster.submit(
+        tmp_path, "--nodes=4", LTFB, DEMO, DDP, TOURNAMENTS, *SHORT, "--num_groups=2",
+        f"--data.path={small_screen}", f"--trainer.max_steps={STEPS}",
+        "--trainer.callbacks.every_n_train_steps=4",
+    )  # fmt: skip
+    assert job.wait() == "COMPLETED", job.text
+    run = tmp_path / "runs" / f"{small_screen.name}-{job.number}"
+    assert load_checkpoint(run / "champion.ckpt")["global_step"] == STEPS
+    replayed = run_cli("ltfb", "replay", run)
+    assert replayed.code == 0, replayed.output
+
+
+@pytest.mark.parametrize(
+    ("script", "request_", "options", "sentence"),
+    [
+        (FIT, ["--nodes=2"], [DDP, "--trainer.devices=2"],
+         "--trainer.devices is 2, but step 0 (2 nodes x 1 tasks) gives 1"),
+        (LTFB, ["--nodes=3"], [TOURNAMENTS, "--num_groups=2"],
+         "cannot cut 3 tasks (3 nodes x 1) into 2 equal trainer groups"),
+    ],
+    ids=["devices", "groups"],
+)  # fmt: skip
+def test_a_job_that_does_not_fit_is_refused_with_its_numbers(
+    script: Path,
+    request_: list[str],
+    options: list[str],
+    sentence: str,
+    cluster: Cluster,
+    small_screen: Path,
+    tmp_path: Path,
+) -> None:
+    job = cluster.submit(
+        tmp_path, *request_, script, DEMO, *options, f"--data.path={small_screen}"
+    )
+    assert job.wait() == "FAILED"
+    assert job.field("ExitCode") == "2:0"
+    assert sentence.replace("step 0", f"step {job.number}.0") in job.text
+    assert "Traceback" not in job.text
+
+
+def test_two_steps_of_a_job_on_the_same_node_do_not_meet(
+    cluster: Cluster, small_screen: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "two_steps.sh"
+    fit = "combo-lightning fit " + " ".join(
+        [DEMO, DDP, *SHORT, f"--data.path={small_screen}", "--trainer.max_steps=2"]
+    )
+    step = f"srun --exact --nodes=2 --ntasks=2 --cpus-per-task=1 {fit}"
+    script.write_text(f"#!/bin/bash\n{step} &\nfirst=$!\n{step} &\nwait $!\nwait $first\n")
+    job = cluster.submit(tmp_path, "--nodes=2", "--ntasks-per-node=2", "--mem=2000", script)
+    assert job.wait() == "COMPLETED", job.text
+    done = sorted(
+        path.parent.parent.name for path in tmp_path.glob("runs/*/checkpoints/last.ckpt")
+    )
+    assert done == [f"{small_screen.name}-{job.number}", f"{small_screen.name}-{job.number}.1"]
