@@ -81,7 +81,7 @@ class Job:
         assert found is not None, shown
         return found.group(1)
 
-    def wait(self, seconds: float = 150) -> str:
+    def wait(self, seconds: float = 240) -> str:
         """Wait for its end; give its state. (`sbatch --wait` looks after 2, 10, 42 .. seconds.)"""
         end = time.monotonic() + seconds
         while (state := self.field("JobState")) not in DONE:

@@ -72,7 +72,7 @@ def test_one_task_and_torchruns_processes_are_no_step(changes: dict[str, str]) -
 
 def test_a_batch_script_that_forgot_srun_is_told() -> None:
     batch = {"SLURM_JOB_ID": "17", "SLURM_PROCID": "0", "SLURM_NTASKS": "4"}
-    with pytest.raises(InputError, match="the job has 4 tasks.*put srun before it"):
+    with pytest.raises(InputError, match=r"the job has 4 tasks.*put srun before it"):
         find_step(batch)
     assert find_step({**batch, "SLURM_NTASKS": "1"}) is None
 

@@ -6,6 +6,7 @@ Nodes are told apart by name and address: what works on one machine alone (127.0
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,30 +21,42 @@ FIT, LTFB = (ROOT / "scripts" / "slurm" / f"{name}.sbatch" for name in ("fit", "
 DEMO = f"--config={ROOT / 'configs' / 'demo.yaml'}"
 DDP = f"--config={ROOT / 'configs' / 'ddp.yaml'}"
 TOURNAMENTS = f"--config={ROOT / 'configs' / 'ltfb.yaml'}"
+STEPS = 8
 SMALL = [f"--model.network.{part}.widths=[16,16]" for part in
          ("cell_encoder", "drug_encoder", "head")]  # fmt: skip
-SHORT = [*SMALL, "--data.batch_size=64", "--trainer.max_epochs=1"]
-STEPS = 8
+SHORT = [*SMALL, "--data.batch_size=64", "--trainer.max_epochs=1", f"--trainer.max_steps={STEPS}"]
 
 
+@pytest.fixture(scope="module")
+def one_process(
+    small_screen: Path, tmp_path_factory: pytest.TempPathFactory, run_cli: Callable[..., Outcome]
+) -> dict[str, Any]:
+    """The last checkpoint of a fit that one process makes, without Slurm."""
+    run = tmp_path_factory.mktemp("one") / "run"
+    outcome = run_cli("fit", DEMO, *SHORT, f"--data.path={small_screen}", f"--run_dir={run}")
+    assert outcome.code == 0, outcome.output
+    return load_checkpoint(run / "checkpoints" / "last.ckpt")
+
+
+@pytest.mark.parametrize("overlay", ["ddp", "fsdp", "tensor_parallel"])
 def test_two_nodes_train_what_one_process_trains(
-    cluster: Cluster, small_screen: Path, tmp_path: Path, run_cli: Callable[..., Outcome]
+    overlay: str,
+    cluster: Cluster,
+    small_screen: Path,
+    tmp_path: Path,
+    one_process: dict[str, Any],
 ) -> None:
-    options = [DEMO, *SHORT, f"--trainer.max_steps={STEPS}", f"--data.path={small_screen}"]
-    # No --ntasks-per-node but the script's, and the name that switches Lightning's own off.
-    job = cluster.submit(tmp_path, "--nodes=2", "--job-name=interactive", FIT, *options, DDP)
-    alone = run_cli("fit", *options, f"--run_dir={tmp_path / 'alone'}")
-    assert alone.code == 0, alone.output
+    # The overlay asks for two devices of one node, and the name switches Lightning's own off.
+    job = cluster.submit(
+        tmp_path, "--nodes=2", "--job-name=interactive", FIT, DEMO, *SHORT,
+        f"--config={ROOT / 'configs' / overlay}.yaml", f"--data.path={small_screen}",
+    )  # fmt: skip
     assert job.wait() == "COMPLETED", job.text
     run = tmp_path / "runs" / f"{small_screen.name}-{job.number}"
-    record = json.loads((run / "run.json").read_text())
-    assert record["status"] == "finished"
-    found, expected = (
-        load_checkpoint(folder / "checkpoints" / "last.ckpt")
-        for folder in (run, tmp_path / "alone")
-    )
-    assert found["global_step"] == expected["global_step"] == STEPS
-    for name, weight in expected["state_dict"].items():
+    assert json.loads((run / "run.json").read_text())["status"] == "finished"
+    found = load_checkpoint(run / "checkpoints" / "last.ckpt")
+    assert found["global_step"] == one_process["global_step"] == STEPS
+    for name, weight in one_process["state_dict"].items():
         # Two processes sum in another order than one.
         torch.testing.assert_close(
             found["state_dict"][name], weight, rtol=2e-5, atol=2e-5, msg=name
@@ -55,7 +68,7 @@ def test_four_nodes_hold_a_tournament_of_two_groups(
 ) -> None:
     job = cluster.submit(
         tmp_path, "--nodes=4", LTFB, DEMO, DDP, TOURNAMENTS, *SHORT, "--num_groups=2",
-        f"--data.path={small_screen}", f"--trainer.max_steps={STEPS}",
+        f"--data.path={small_screen}",
         "--trainer.callbacks.every_n_train_steps=4",
     )  # fmt: skip
     assert job.wait() == "COMPLETED", job.text
@@ -100,10 +113,12 @@ def test_two_steps_of_a_job_on_the_same_node_do_not_meet(
     fit = "combo-lightning fit " + " ".join(
         [DEMO, DDP, *SHORT, f"--data.path={small_screen}", "--trainer.max_steps=2"]
     )
-    step = f"srun --exact --nodes=2 --ntasks=2 --cpus-per-task=1 {fit}"
+    step = f"srun --exact --nodes=2 --ntasks=2 --cpus-per-task=1 --mem=900 {fit}"
     script.write_text(f"#!/bin/bash\n{step} &\nfirst=$!\n{step} &\nwait $!\nwait $first\n")
     job = cluster.submit(tmp_path, "--nodes=2", "--ntasks-per-node=2", "--mem=2000", script)
     assert job.wait() == "COMPLETED", job.text
+    # Otherwise one waited for the other.
+    assert "temporarily" not in job.text, job.text
     done = sorted(
         path.parent.parent.name for path in tmp_path.glob("runs/*/checkpoints/last.ckpt")
     )
