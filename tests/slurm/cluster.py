@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -88,6 +90,30 @@ class Job:
             assert time.monotonic() < end, f"{state}: {self.text}"
             time.sleep(0.2)
         return state
+
+    def wait_until(self, so: Callable[[], bool], seconds: float = 120) -> None:
+        """Wait until something is so, while the job runs."""
+        end = time.monotonic() + seconds
+        while not so():
+            assert time.monotonic() < end, self.text
+            assert self.field("JobState") not in DONE, self.text
+            time.sleep(0.2)
+
+    def pid(self, rank: int) -> int:
+        """Find a task's process; all nodes are on this machine."""
+        told = {
+            f"SLURM_CONF={self.cluster.folder}/slurm.conf",
+            f"SLURM_JOB_ID={self.number}",
+            f"SLURM_PROCID={rank}",
+            "SLURM_STEP_ID=0",
+        }
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                variables = (process / "environ").read_bytes().decode(errors="replace")
+                command = (process / "cmdline").read_bytes()
+                if told <= set(variables.split("\0")) and b"combo-lightning" in command:
+                    return int(process.name)
+        raise AssertionError(f"job {self.number} has no rank {rank}: {self.text}")
 
     @property
     def text(self) -> str:

@@ -4,6 +4,8 @@ Nodes are told apart by name and address: what works on one machine alone (127.0
 """
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,31 @@ def test_four_nodes_hold_a_tournament_of_two_groups(
     assert load_checkpoint(run / "champion.ckpt")["global_step"] == STEPS
     replayed = run_cli("ltfb", "replay", run)
     assert replayed.code == 0, replayed.output
+
+
+def test_a_stopped_fit_goes_on_in_a_new_job_until_a_process_is_lost(
+    cluster: Cluster, small_screen: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    last = run / "checkpoints" / "last.ckpt"
+    job = cluster.submit(
+        tmp_path, "--nodes=2", FIT, DEMO, DDP, *SMALL, f"--data.path={small_screen}",
+        f"--run_dir={run}", "--trainer.max_epochs=10000", "--data.batch_size=64",
+    )  # fmt: skip
+    job.wait_until(last.exists)
+    cluster.run("scancel", "--signal=USR1", job.number)
+    assert job.wait() == "FAILED", job.text
+    assert job.field("ExitCode") == "138:0", job.text
+    stopped = load_checkpoint(last)["global_step"]
+    assert f"stopped by SIGUSR1 at step {stopped}, which is saved" in job.text
+    before = last.stat().st_mtime_ns
+
+    again = cluster.submit(tmp_path, "--nodes=2", FIT, f"--resume={run}")
+    again.wait_until(lambda: last.stat().st_mtime_ns > before)
+    os.kill(again.pid(rank=1), signal.SIGKILL)
+    assert again.wait(60) == "FAILED", again.text
+    assert "rank 1 on node2 has ended" in again.text
+    assert load_checkpoint(last)["global_step"] > stopped
 
 
 @pytest.mark.parametrize(
