@@ -87,7 +87,7 @@ def test_a_stopped_fit_goes_on_in_a_new_job_until_a_process_is_lost(
     last = run / "checkpoints" / "last.ckpt"
     job = cluster.submit(
         tmp_path, "--nodes=2", FIT, DEMO, DDP, *SMALL, f"--data.path={small_screen}",
-        f"--run_dir={run}", "--trainer.max_epochs=10000", "--data.batch_size=64",
+        f"--run_dir={run}", "--trainer.max_epochs=10000",
     )  # fmt: skip
     job.wait_until(last.exists)
     cluster.run("scancel", "--signal=USR1", job.number)
