@@ -1,0 +1,113 @@
+"""Slurm's own commands: what it says of jobs and nodes, and what it is asked to do."""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from combo_lightning.errors import InputError
+
+# States that a job does not leave by itself, as `scontrol show job` names them.
+ENDED = frozenset(
+    ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL",
+     "DEADLINE", "PREEMPTED")
+)  # fmt: skip
+ANSWER_SECONDS = 60.0
+
+
+def ask_slurm(*words: object, folder: Path | None = None) -> str:
+    """Run one of Slurm's commands.
+
+    Args:
+        words: The command and its options.
+        folder: Where it runs; None: here.
+
+    Returns:
+        What it says.
+
+    Raises:
+        InputError: In Slurm's own words, if there is no such command, it says no, or it does not
+            answer within a minute.
+    """
+    command = [str(word) for word in words]
+    try:
+        done = subprocess.run(
+            command,
+            text=True,
+            capture_output=True,
+            timeout=ANSWER_SECONDS,
+            check=False,
+            cwd=folder,
+        )
+    except FileNotFoundError as error:
+        raise InputError(
+            f"there is no {command[0]} on this machine; run this where Slurm's commands are, such "
+            "as a login node"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise InputError(
+            f"{command[0]} has not answered for {ANSWER_SECONDS:.0f} seconds; see 'scontrol ping'"
+        ) from error
+    if done.returncode:
+        said = re.sub(rf"^{command[0]}: (error: )?", "", done.stderr.strip(), flags=re.MULTILINE)
+        said = "; ".join(dict.fromkeys(said.splitlines())) or f"exit code {done.returncode}"
+        raise InputError(f"{command[0]}: {said}")
+    return done.stdout
+
+
+def job_facts(job: str) -> dict[str, str]:
+    """Ask for everything that Slurm knows of a job: ``JobState``, ``NodeList``, ``EndTime`` ...
+
+    Args:
+        job: Its id; of an array's task ``ARRAY_TASK``.
+
+    Raises:
+        InputError: If Slurm does not know it: it forgets ended jobs after some minutes.
+    """
+    return facts_of(ask_slurm("scontrol", "show", "job", "-o", job))
+
+
+def facts_of(line: str) -> dict[str, str]:
+    """Read a line of ``scontrol show -o``.
+
+    Example:
+        >>> facts_of("JobId=7 JobName=a b Command=fit.sbatch --x=1 WorkDir=/w")["JobName"]
+        'a b'
+    """
+    # A value may hold blanks and "=": a name begins with a capital, after a blank.
+    found = re.findall(r"(?:^|\s)([A-Z][A-Za-z0-9_/:]*)=(.*?)(?=\s[A-Z][A-Za-z0-9_/:]*=|$)", line)
+    return {name: value.strip() for name, value in found}
+
+
+def end_time(facts: Mapping[str, str]) -> float | None:
+    """Give when a job's time is over, in seconds of `time.time`; None: it has no limit.
+
+    Args:
+        facts: Of `job_facts`.
+    """
+    try:
+        return datetime.fromisoformat(facts.get("EndTime", "")).timestamp()
+    except ValueError:
+        return None
+
+
+def node_states(nodes: str) -> dict[str, str]:
+    """Ask how nodes are, such as ``{"node1": "allocated", "node2": "down*"}``.
+
+    A star: the node does not answer at the moment.
+
+    Args:
+        nodes: Their names, as Slurm writes lists.
+    """
+    said = ask_slurm("sinfo", "--noheader", "--Node", f"--nodes={nodes}", "--format=%N %T")
+    return dict(line.split() for line in said.splitlines() if line.strip())
+
+
+def host_names(nodes: str) -> list[str]:
+    """Write a list of nodes out, in its order.
+
+    Args:
+        nodes: As Slurm writes lists, such as ``rack[1-2]n3``.
+    """
+    return ask_slurm("scontrol", "show", "hostnames", nodes).split()
