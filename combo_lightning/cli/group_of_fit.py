@@ -1,6 +1,7 @@
 """Which trainer group a fit belongs to, where it goes on, and what it leaves at the end."""
 
 import os
+import socket
 from pathlib import Path
 
 from combo_lightning.errors import InputError
@@ -56,7 +57,7 @@ def join_group(
         return place, None
     if group is not None:
         token = _shared_token(folder)
-        place = GroupPlace(group, num_groups, folder.absolute(), token, one_host=False)
+        place = GroupPlace(group, num_groups, folder.absolute(), token, socket.gethostname())
         # The processes that Lightning starts from this one inherit it.
         os.environ |= place.to_environment()
         return place, None

@@ -49,6 +49,7 @@ from combo_lightning.runs.folder import CONFIG, RunRecord, new_run_dir
 from combo_lightning.runs.metrics_csv import MetricsCsv
 from combo_lightning.runs.population import write_population
 from combo_lightning.runs.progress import RunProgressBar
+from combo_lightning.runs.status import RunStatus
 from combo_lightning.runs.stopping import StopOnSignal
 from combo_lightning.runs.test_comparison import TestComparison
 from combo_lightning.slurm import SlurmStep
@@ -247,6 +248,8 @@ class ComboCLI(LightningCLI):
         record = RunRecord(invocation(), self._run_config())
         best, last = self._checkpoints(config)
         always: list[pl.Callback] = [RunProgressBar(), record, MetricsCsv()]
+        if self.place is None:
+            always.append(RunStatus())
         always += [TestComparison(), best, last, StopOnSignal(last)]
         trainer = super()._instantiate_trainer(config, always)
         assert isinstance(trainer, pl.Trainer)
@@ -372,9 +375,11 @@ def run(command: str, arguments: Sequence[str]) -> int:
         except MisconfigurationException as error:
             raise InputError(f"the trainer's options do not fit: {error}") from error
         except StartGroups as groups:
-            from combo_lightning.cli.trainer_groups import TrainerGroupRun
+            from combo_lightning.cli.trainer_groups import TrainerGroupRun, local_groups
 
-            return TrainerGroupRun(groups.num_groups, groups.folder, [command, *arguments]).run()
+            words = [command, *arguments]
+            started = local_groups(groups.num_groups, groups.folder, words)
+            return TrainerGroupRun(started, groups.folder).run()
         except RunStopped as stopped:
             logger.info("%s", stopped)
             return 128 + stopped.signal

@@ -8,6 +8,7 @@ from lightning.fabric.plugins import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from combo_lightning.errors import InputError
+from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.slurm import SlurmStep, find_step
 
 
@@ -33,7 +34,8 @@ def enter_step(config: Any, words: Sequence[str]) -> ClusterEnvironment | None:
         # An allocation, but one process: Lightning starts the others, as on a workstation.
         plain = "SLURM_NTASKS" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ
         return LightningEnvironment() if plain else None
-    num_groups = config.num_groups if config.group is None else 1
+    one_group = config.group is not None or GroupPlace.from_environment() is not None
+    num_groups = 1 if one_group else config.num_groups
     nodes, devices = step.shape(num_groups)
     whose = "" if num_groups == 1 else f", cut into {num_groups} trainer groups,"
     for name, given in {"num_nodes": nodes, "devices": devices}.items():

@@ -1,4 +1,4 @@
-"""``fit --num_groups N`` on one machine: start trainer groups, watch them, show them together."""
+"""``fit --num_groups N``: start trainer groups, watch them, show them together."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,19 @@ REFUSED = 2
 
 
 @dataclass
-class _Group:
-    """A group's first process, as its parent sees it."""
+class StartedGroup:
+    """A trainer group as the one sees it who has started it.
+
+    Args:
+        place: Which group.
+        command: What starts it.
+        environment: Variables that it gets.
+        restarts: How often it was started again.
+    """
 
     place: GroupPlace
-    words: list[str]
-    environment: dict[str, str]
+    command: Sequence[str]
+    environment: Mapping[str, str]
     restarts: int = 0
     process: "subprocess.Popen[bytes]" = field(init=False)
 
@@ -52,7 +59,7 @@ class _Group:
             environment[REJOIN_VARIABLE] = "1"
         with (folder / LOG).open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "combo_lightning", *self.words],
+                list(self.command),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -67,31 +74,41 @@ class _Group:
         return said[-1] if said else "it said nothing"
 
 
-class TrainerGroupRun:
-    """Trainer groups on this machine.
+def local_groups(num_groups: int, folder: Path, words: Sequence[str]) -> list[StartedGroup]:
+    """Share this machine out to trainer groups.
 
     Args:
         num_groups: How many.
         folder: The run folder of all.
-        words: The command that each runs.
+        words: The command of the program that each runs.
+    """
+    token = new_token()
+    environment = dict(os.environ)
+    threads = max(1, (os.cpu_count() or 1) // num_groups)
+    environment.setdefault("OMP_NUM_THREADS", str(threads))
+    visible = gpus(environment)
+    each = len(visible) // num_groups
+    return [
+        StartedGroup(
+            GroupPlace(group, num_groups, folder.absolute(), token),
+            [sys.executable, "-m", "combo_lightning", *words],
+            environment | (own_devices(group * each, each, visible) if each else {}),
+        )
+        for group in range(num_groups)
+    ]
+
+
+class TrainerGroupRun:
+    """Trainer groups from their start to the champion.
+
+    Args:
+        groups: The groups, not yet started.
+        folder: The run folder of all.
     """
 
-    def __init__(self, num_groups: int, folder: Path, words: Sequence[str]) -> None:
+    def __init__(self, groups: list[StartedGroup], folder: Path) -> None:
+        self.groups = groups
         self.folder = folder
-        token = new_token()
-        environment = dict(os.environ)
-        threads = max(1, (os.cpu_count() or 1) // num_groups)
-        environment.setdefault("OMP_NUM_THREADS", str(threads))
-        visible = gpus(environment)
-        each = len(visible) // num_groups
-        self.groups = [
-            _Group(
-                GroupPlace(group, num_groups, folder.absolute(), token),
-                list(words),
-                environment | (own_devices(group * each, each, visible) if each else {}),
-            )
-            for group in range(num_groups)
-        ]
         self._asked = 0
 
     def run(self) -> int:

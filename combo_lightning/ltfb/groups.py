@@ -4,6 +4,7 @@ Each group has its own rendezvous and process group, so every strategy works ins
 and a group that dies takes no other with it. Groups meet over a channel outside their worlds.
 """
 
+import contextlib
 import os
 import secrets
 import socket
@@ -21,6 +22,9 @@ from combo_lightning.errors import InputError
 
 PLACE_VARIABLE = "COMBO_LIGHTNING_TRAINER_GROUP"
 TOKEN_BYTES = 16
+LOOPBACK = "127.0.0.1"
+# Kept for documentation (RFC 5737): nobody has it, and the way there is the default route.
+ELSEWHERE = "192.0.2.1"
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,15 @@ class GroupPlace:
         num_groups: Trainer groups.
         folder: The run folder of all groups, shared by them; a group's own is ``group_K`` in it.
         token: Secret of this launch, equal in all its processes; messages without it are refused.
-        one_host: Whether all groups are on one host, so that nothing else need reach them.
+        reached_as: A host of the launch as the others reach it, which tells the network between
+            them; 127.0.0.1: all groups are on this host, and nothing else need reach them.
     """
 
     group: int
     num_groups: int
     folder: Path
     token: str
-    one_host: bool = True
+    reached_as: str = LOOPBACK
 
     def __post_init__(self) -> None:
         if not 0 <= self.group < self.num_groups:
@@ -55,7 +60,7 @@ class GroupPlace:
 
     def to_environment(self) -> dict[str, str]:
         """Give the variable that tells a group's processes their place."""
-        words = (self.group, self.num_groups, int(self.one_host), self.token, self.folder)
+        words = (self.group, self.num_groups, self.reached_as, self.token, self.folder)
         return {PLACE_VARIABLE: " ".join(map(str, words))}
 
     @classmethod
@@ -64,8 +69,8 @@ class GroupPlace:
         text = environment.get(PLACE_VARIABLE)
         if text is None:
             return None
-        group, num_groups, one_host, token, folder = text.split(" ", 4)
-        return cls(int(group), int(num_groups), Path(folder), token, one_host == "1")
+        group, num_groups, reached_as, token, folder = text.split(" ", 4)
+        return cls(int(group), int(num_groups), Path(folder), token, reached_as)
 
 
 def group_folder(folder: Path, group: int) -> Path:
@@ -240,7 +245,8 @@ def enter_groups(num_groups: int, folder: Path | str) -> TrainerGroups:
     first = local_rank - groups.local_rank()
     os.environ |= own_devices(first, groups.world_size(), gpus(os.environ))
     one_host = os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE")
-    place = GroupPlace(groups.group, num_groups, Path(folder).absolute(), groups.token, one_host)
+    reached_as = LOOPBACK if one_host else os.environ["MASTER_ADDR"]
+    place = GroupPlace(groups.group, num_groups, Path(folder).absolute(), groups.token, reached_as)
     # The callback finds it there, in this process and in those that it starts.
     os.environ |= place.to_environment()
     return groups
@@ -270,11 +276,20 @@ def own_devices(first: int, count: int, visible: Sequence[str]) -> dict[str, str
 
 def host_address(reached_as: str) -> str:
     """Give this host's address, as another host that is reached as `reached_as` sees it."""
-    if reached_as in ("127.0.0.1", "localhost", "::1"):
-        return "127.0.0.1"
+    if reached_as in (LOOPBACK, "localhost", "::1"):
+        return LOOPBACK
+    address = _way_to(reached_as)
+    # Where a host's own name stands for its loopback (Debian), the default route tells.
+    with contextlib.suppress(OSError):
+        if address.startswith("127."):
+            address = _way_to(ELSEWHERE)
+    return address
+
+
+def _way_to(host: str) -> str:
+    """Give the address that this host would send from; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        # Nothing is sent: the system only chooses the interface.
-        probe.connect((socket.gethostbyname(reached_as), 9))
+        probe.connect((socket.gethostbyname(host), 9))
         address: str = probe.getsockname()[0]
     return address
 

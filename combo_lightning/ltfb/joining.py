@@ -11,7 +11,7 @@ from combo_lightning.ltfb.channel import Channel
 from combo_lightning.ltfb.directory import DirectoryChannel
 from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.membership import Membership
-from combo_lightning.ltfb.memory import LOOPBACK, MemoryChannel
+from combo_lightning.ltfb.memory import MemoryChannel
 from combo_lightning.ltfb.population import write_description
 from combo_lightning.ltfb.scoring import score
 from combo_lightning.ltfb.strategies import RandomPairwise, Strategy, TreeAveraging
@@ -63,9 +63,7 @@ def open_channel(
     rank = trainer.global_rank
     if kind == "directory":
         return DirectoryChannel(place, rank, timeout_seconds)
-    environment = getattr(trainer.strategy, "cluster_environment", None)
-    address = environment.main_address if environment is not None else LOOPBACK
-    return MemoryChannel(place, rank, timeout_seconds, address)
+    return MemoryChannel(place, rank, timeout_seconds)
 
 
 def join(

@@ -21,7 +21,6 @@ from combo_lightning.ltfb.membership import Beat
 
 # A store that is alive answers in milliseconds.
 ANSWER_SECONDS = 5.0
-LOOPBACK = "127.0.0.1"
 # Above this a copy costs more than a message.
 LARGE_BYTES = 1 << 16
 
@@ -36,18 +35,11 @@ class MemoryChannel(Channel):
         place: This group.
         rank: This process in its group.
         timeout_seconds: After how long an exchange is given up.
-        reached_as: Address of the launch's first process, which tells the network's interface.
     """
 
-    def __init__(
-        self,
-        place: GroupPlace,
-        rank: int,
-        timeout_seconds: float,
-        reached_as: str = LOOPBACK,
-    ) -> None:
+    def __init__(self, place: GroupPlace, rank: int, timeout_seconds: float) -> None:
         super().__init__(place, rank, timeout_seconds)
-        self._host = LOOPBACK if place.one_host else host_address(reached_as)
+        self._host = host_address(place.reached_as)
         # Opened here, so that on one host nothing else can reach it.
         listener = socket.create_server((self._host, 0))
         self._port: int = listener.getsockname()[1]

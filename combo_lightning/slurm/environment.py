@@ -23,7 +23,7 @@ class SlurmStep(ClusterEnvironment):
     Args:
         step: This process's place.
         environment: The process's variables; ``MASTER_ADDR`` and ``MASTER_PORT`` are kept where
-            both are set.
+            both are set, and the processes make sure there that they are of one step.
     """
 
     def __init__(self, step: Step, environment: Mapping[str, str] = os.environ) -> None:
@@ -31,9 +31,9 @@ class SlurmStep(ClusterEnvironment):
         self.step = step
         address, port = environment.get("MASTER_ADDR"), environment.get("MASTER_PORT")
         if address and port:
-            self._address, self._port = address, int(port)
+            self._address, self._port = address, _agree(step, address, int(port))
         else:
-            self._address, self._port = step.first_host, _agree(step)
+            self._address, self._port = step.first_host, _agree(step, step.first_host)
         os.environ |= step.variables(self._address, self._port)
 
     @property
@@ -92,17 +92,17 @@ class SlurmStep(ClusterEnvironment):
             )
 
 
-def _agree(step: Step) -> int:
+def _agree(step: Step, host: str, fixed: int | None = None) -> int:
     """Agree on a port with the other processes.
 
     Raises:
         InputError: If rank 0 is not on the first node, where the others look for it.
     """
     if step.rank:
-        return ask_port(step.name, step.rank, step.first_host)
-    if step.here and step.here != step.first_host:
+        return ask_port(step.launch, step.rank, host, fixed=fixed)
+    if fixed is None and step.here and step.here != host:
         raise InputError(
-            f"the step's first task runs on {step.here}, but its first node is {step.first_host}; "
-            "remove --distribution=arbitrary, or set MASTER_ADDR and MASTER_PORT"
+            f"the step's first task runs on {step.here}, but its first node is {host}; remove "
+            "--distribution=arbitrary, or set MASTER_ADDR and MASTER_PORT"
         )
-    return tell_port(step.name, step.size)
+    return tell_port(step.launch, step.size, fixed=fixed)

@@ -9,6 +9,7 @@ import hashlib
 import random
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from combo_lightning.errors import InputError
@@ -32,13 +33,16 @@ def meeting_ports(step: str) -> list[int]:
     return random.Random(seed).sample(range(LOWEST_PORT, HIGHEST_PORT + 1), TRIED_PORTS)
 
 
-def tell_port(step: str, size: int, patience: float = PATIENCE_SECONDS) -> int:
+def tell_port(
+    step: str, size: int, patience: float = PATIENCE_SECONDS, *, fixed: int | None = None
+) -> int:
     """Pick a free port, and tell all other processes of the step; its first process calls this.
 
     Args:
         step: Name of the step.
         size: Processes of the step.
         patience: How many seconds the others may take.
+        fixed: The port that it must be; the processes meet there, too.
 
     Returns:
         The port.
@@ -46,12 +50,10 @@ def tell_port(step: str, size: int, patience: float = PATIENCE_SECONDS) -> int:
     Raises:
         InputError: If some did not come, or no place to meet is free.
     """
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port: int = free.getsockname()[1]
+    port = fixed or _free_port()
     missing = set(range(1, size))
     end = time.monotonic() + patience
-    with _listen(step) as server:
+    with _listen(step, [fixed] if fixed else meeting_ports(step)) as server:
         while missing:
             server.settimeout(max(0.0, end - time.monotonic()) or 0.001)
             try:
@@ -72,7 +74,14 @@ def tell_port(step: str, size: int, patience: float = PATIENCE_SECONDS) -> int:
     return port
 
 
-def ask_port(step: str, rank: int, host: str, patience: float = PATIENCE_SECONDS) -> int:
+def ask_port(
+    step: str,
+    rank: int,
+    host: str,
+    patience: float = PATIENCE_SECONDS,
+    *,
+    fixed: int | None = None,
+) -> int:
     """Ask the step's first process for its port; all other processes call this.
 
     Args:
@@ -80,6 +89,7 @@ def ask_port(step: str, rank: int, host: str, patience: float = PATIENCE_SECONDS
         rank: This process in the step.
         host: The first process's node.
         patience: How many seconds it may take.
+        fixed: The port where it must be met.
 
     Returns:
         The port.
@@ -90,7 +100,7 @@ def ask_port(step: str, rank: int, host: str, patience: float = PATIENCE_SECONDS
     end = time.monotonic() + patience
     why: Exception | None = None
     while time.monotonic() < end:
-        for meeting in meeting_ports(step):
+        for meeting in [fixed] if fixed else meeting_ports(step):
             try:
                 with socket.create_connection((host, meeting), ANSWER_SECONDS) as peer:
                     peer.sendall(f"{step} {rank}\n".encode())
@@ -115,13 +125,21 @@ def ask_port(step: str, rank: int, host: str, patience: float = PATIENCE_SECONDS
     )
 
 
-def _listen(step: str) -> socket.socket:
-    for meeting in meeting_ports(step):
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def _listen(step: str, ports: Sequence[int]) -> socket.socket:
+    for port in ports:
         with suppress(OSError):
-            return socket.create_server(("", meeting))
+            return socket.create_server(("", port))
+    tried = f"port {ports[0]}" if len(ports) == 1 else f"any of {len(ports)} ports"
     raise InputError(
-        f"none of the {TRIED_PORTS} ports where step {step} could meet is free on "
-        f"{socket.gethostname()}; set MASTER_ADDR and MASTER_PORT in the batch script"
+        f"step {step} cannot meet on {socket.gethostname()}, where {tried} is in use; set "
+        "MASTER_ADDR and MASTER_PORT in the batch script to a port that is free"
     )
 
 

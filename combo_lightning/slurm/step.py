@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from combo_lightning.errors import InputError
@@ -21,6 +21,7 @@ class Step:
         tasks_per_node: Processes on each of the step's nodes.
         first_host: Name of the step's first node. The job's may be another.
         here: Name of this node.
+        restarts: How often Slurm has started the job again.
     """
 
     job: str
@@ -31,6 +32,7 @@ class Step:
     tasks_per_node: tuple[int, ...]
     first_host: str
     here: str
+    restarts: int = 0
 
     @property
     def size(self) -> int:
@@ -41,6 +43,11 @@ class Step:
     def name(self) -> str:
         """The step's name, which no other of this cluster has: ``JOB.STEP``."""
         return f"{self.job}.{self.number}"
+
+    @property
+    def launch(self) -> str:
+        """The name of this start of the step: the steps of a restarted job count from 0 again."""
+        return f"{self.name}.{self.restarts}"
 
     def run_name(self, data: str) -> str:
         """Name the run folder that all processes of the step share.
@@ -59,26 +66,7 @@ class Step:
         Raises:
             InputError: If the processes do not divide.
         """
-        each = self.tasks_per_node[0]
-        if set(self.tasks_per_node) != {each}:
-            counts = ", ".join(map(str, self.tasks_per_node))
-            raise InputError(
-                f"the nodes of step {self.name} have {counts} tasks, but each must have as many; "
-                "set --ntasks-per-node"
-            )
-        nodes = len(self.tasks_per_node)
-        if self.size % num_groups:
-            raise InputError(
-                f"cannot cut {self.size} tasks ({nodes} nodes x {each}) into {num_groups} equal "
-                "trainer groups; set --num_groups to a divisor, or --nodes and --ntasks-per-node"
-            )
-        size = self.size // num_groups
-        if size % each and each % size:
-            raise InputError(
-                f"a trainer group of {size} tasks would have unequal parts of nodes with {each} "
-                "tasks; set --ntasks-per-node to a divisor or a multiple of the group's size"
-            )
-        return max(1, size // each), min(size, each)
+        return lay_out(self.tasks_per_node, num_groups, f"step {self.name}")
 
     def variables(self, address: str, port: int) -> dict[str, str]:
         """Give torchrun's variables for this process.
@@ -128,7 +116,43 @@ def find_step(environment: Mapping[str, str] = os.environ) -> Step | None:
         tasks_per_node=tasks_of_nodes(environment["SLURM_STEP_TASKS_PER_NODE"]),
         first_host=first_host(environment["SLURM_STEP_NODELIST"]),
         here=environment.get("SLURMD_NODENAME", ""),
+        restarts=int(environment.get("SLURM_RESTART_COUNT", "0")),
     )
+
+
+def lay_out(tasks_per_node: Sequence[int], num_groups: int, whose: str) -> tuple[int, int]:
+    """Lay equal trainer groups out on nodes.
+
+    Args:
+        tasks_per_node: Tasks on each node.
+        num_groups: Trainer groups that share them.
+        whose: Whose tasks they are, for errors.
+
+    Returns:
+        Nodes of a group, and its tasks on each.
+
+    Raises:
+        InputError: If the tasks do not divide.
+    """
+    each, nodes, size = tasks_per_node[0], len(tasks_per_node), sum(tasks_per_node)
+    if set(tasks_per_node) != {each}:
+        counts = ", ".join(map(str, tasks_per_node))
+        raise InputError(
+            f"the nodes of {whose} have {counts} tasks, but each must have as many; set "
+            "--ntasks-per-node"
+        )
+    if size % num_groups:
+        raise InputError(
+            f"cannot cut {size} tasks ({nodes} nodes x {each}) into {num_groups} equal trainer "
+            "groups; set --num_groups to a divisor, or --nodes and --ntasks-per-node"
+        )
+    size //= num_groups
+    if size % each and each % size:
+        raise InputError(
+            f"a trainer group of {size} tasks would have unequal parts of nodes with {each} "
+            "tasks; set --ntasks-per-node to a divisor or a multiple of the group's size"
+        )
+    return max(1, size // each), min(size, each)
 
 
 def first_host(nodes: str) -> str:

@@ -18,7 +18,7 @@ from tests.parallel.ranks import run_on_ranks
 
 
 def test_a_place_passes_through_the_environment(tmp_path: Path) -> None:
-    place = GroupPlace(2, 4, tmp_path / "a folder", new_token(), one_host=False)
+    place = GroupPlace(2, 4, tmp_path / "a folder", new_token(), "node7")
     assert GroupPlace.from_environment(place.to_environment()) == place
     assert GroupPlace.from_environment({}) is None
     assert place.group_folder == tmp_path / "a folder" / "group_2"
