@@ -169,15 +169,15 @@ class _Job:
             return 0
         why = _reason(code)
         attempts.end(why)
-        look = watch.look()
-        if code == REFUSED or (look is not None and look.state != "RUNNING"):
-            # Slurm ends the job, or starts it again by itself.
+        look = watch.look(now=True)
+        if code == REFUSED or look is None or look.state != "RUNNING":
+            # Slurm ends the job, or starts it again by itself; queueing a job again that a user
+            # has cancelled would bring it back.
             return code
         if stuck := attempts.stuck(self.allocation.job):
             sys.stderr.write(f"error: {stuck}\n")
             return code
         try:
-            # It must not look as if Slurm had ended the processes for another reason.
             logger.info("job %s: %s; it is queued again", self.allocation.job, why)
             ask_slurm("scontrol", "requeue", self.allocation.job)
         except InputError as error:

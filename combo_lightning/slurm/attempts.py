@@ -79,7 +79,7 @@ class Attempts:
             return None
         why = f" ({own[-1].why})" if own[-1].why else ""
         return (
-            f"restart {own[-1].restart} of job {job} has saved nothing{why}, and another one would "
+            f"restart {own[-1].restart} of job {job} has saved nothing{why}; another one would "
             "not either; mend the cause, then go on with: combo-lightning fit --resume "
             f"{self._run}"
         )

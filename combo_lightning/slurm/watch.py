@@ -40,9 +40,15 @@ class JobWatch:
         self._looked_at = float("-inf")
         self._last: Look | None = None
 
-    def look(self) -> Look | None:
-        """Give the last look, a new one where that is old; None: Slurm has not answered yet."""
-        if time.monotonic() - self._looked_at < LOOK_SECONDS:
+    def look(self, *, now: bool = False) -> Look | None:
+        """Give the last look, a new one where that is old; None: Slurm has not answered yet.
+
+        Args:
+            now: Look again, however new the last one is; None then means no answer now.
+        """
+        if now:
+            self._last = None
+        elif time.monotonic() - self._looked_at < LOOK_SECONDS:
             return self._last
         try:
             facts = job_facts(self._job)

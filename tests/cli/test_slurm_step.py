@@ -1,5 +1,8 @@
 """How the allocation and the configuration become one."""
 
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,20 +12,30 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from combo_lightning.cli.slurm_step import enter_step, value_of
 from combo_lightning.errors import InputError
 from combo_lightning.slurm import SlurmStep
+from combo_lightning.slurm.rendezvous import tell_port
 from tests.slurm.test_step import SRUN
 
 LAUNCH = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK")
 
 
 @pytest.fixture
-def in_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Give the port that the batch script has set, where the step's first process tells of it."""
     for name in LAUNCH:
         # Set first, so that what the step sets goes away with the test.
         monkeypatch.setenv(name, "")
     for name, value in SRUN.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MASTER_ADDR", "node3")
-    monkeypatch.setenv("MASTER_PORT", "29500")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("MASTER_PORT", str(port))
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(tell_port, "17.3.0", 4, 2.0, fixed=port)
+        yield port
+        # Ranks 1 and 2 never come.
+        assert isinstance(told.exception(), InputError)
 
 
 def configuration(**trainer: Any) -> Any:
@@ -36,13 +49,12 @@ def configuration(**trainer: Any) -> Any:
     return SimpleNamespace(num_groups=1, group=None, trainer=Trainer(config))
 
 
-@pytest.mark.usefixtures("in_step")
-def test_the_allocation_sets_nodes_and_devices_over_the_files() -> None:
+def test_the_allocation_sets_nodes_and_devices_over_the_files(in_step: int) -> None:
     config = configuration(devices=8)
     environment = enter_step(config, ["fit", "--config=configs/ddp.yaml"])
     assert (config.trainer["num_nodes"], config.trainer["devices"]) == (2, 2)
     assert isinstance(environment, SlurmStep)
-    assert (environment.main_address, environment.main_port) == ("node3", 29500)
+    assert (environment.main_address, environment.main_port) == ("127.0.0.1", in_step)
     assert environment.global_rank() == 3
     environment.validate_settings(2, 2)
     with pytest.raises(InputError, match="has 4 tasks"):

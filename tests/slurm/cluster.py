@@ -5,8 +5,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -35,9 +35,9 @@ class Cluster:
             "PYTHONPATH": str(ROOT),
         }
 
-    def manage(self, verb: str) -> None:
-        """Start or stop it."""
-        command = ["bash", str(SCRIPT), verb, str(self.folder)]
+    def manage(self, verb: str, *more: str) -> None:
+        """Start or stop it, or one of its nodes."""
+        command = ["bash", str(SCRIPT), verb, str(self.folder), *more]
         done = subprocess.run(
             command, env=self.environment, text=True, capture_output=True, timeout=90, check=False
         )
@@ -56,6 +56,50 @@ class Cluster:
         )
         assert done.returncode == 0, f"{words}: {done.stderr}"
         return done.stdout
+
+    @contextmanager
+    def lost(self, node: str, *, link: bool) -> Iterator[None]:
+        """Let a node crash, or its link go down; afterwards it is there again, and idle."""
+        wire = f"sl{self._setting('ID')}-{node.removeprefix('node')}"
+        if link:
+            subprocess.run(["ip", "link", "set", wire, "down"], check=True)
+        else:
+            self.manage("kill-node", node)
+        try:
+            yield
+        finally:
+            if link:
+                subprocess.run(["ip", "link", "set", wire, "up"], check=True)
+                self.manage("kill-node", node)
+            self.manage("start-node", node)
+            self.wait_for_idle(node)
+
+    def wait_for_idle(self, node: str, seconds: float = 60) -> None:
+        """Wait until a node can be used."""
+        end = time.monotonic() + seconds
+        while self.run("sinfo", "-h", "-n", node, "-o", "%T").split("\n")[0] != "idle":
+            assert time.monotonic() < end, self.run("sinfo", "-N", "-l")
+            time.sleep(0.5)
+
+    @contextmanager
+    def mounted(self, node: str, folder: Path, kind: str, options: str) -> Iterator[None]:
+        """Mount a file system over a folder, as one node sees it."""
+        inside = ["nsenter", "-t", str(self.daemon(node)), "-m"]
+        mount = [*inside, "mount", "-t", kind, "-o", options, kind, str(folder)]
+        subprocess.run(mount, check=True)
+        try:
+            yield
+        finally:
+            subprocess.run([*inside, "umount", "--lazy", str(folder)], check=True)
+
+    def daemon(self, node: str) -> int:
+        """Give the process of a node's slurmd."""
+        return int((self.folder / "run" / f"{node}.pid").read_text().split()[0])
+
+    def _setting(self, name: str) -> str:
+        found = re.search(rf"\b{name}=(\S+)", (self.folder / "settings").read_text())
+        assert found is not None
+        return found.group(1)
 
     def submit(self, folder: Path, *words: object) -> "Job":
         """Submit a job from a folder that all nodes see."""
@@ -99,19 +143,23 @@ class Job:
             assert self.field("JobState") not in DONE, self.text
             time.sleep(0.2)
 
+    def nodes(self) -> list[str]:
+        """Name its nodes."""
+        return self.cluster.run("scontrol", "show", "hostnames", self.field("NodeList")).split()
+
     def pid(self, rank: int) -> int:
         """Find a task's process; all nodes are on this machine."""
         told = {
             f"SLURM_CONF={self.cluster.folder}/slurm.conf",
             f"SLURM_JOB_ID={self.number}",
             f"SLURM_PROCID={rank}",
-            "SLURM_STEP_ID=0",
         }
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 variables = (process / "environ").read_bytes().decode(errors="replace")
                 command = (process / "cmdline").read_bytes()
-                if told <= set(variables.split("\0")) and b"combo-lightning" in command:
+                step = "SLURM_STEP_ID=" in variables
+                if step and told <= set(variables.split("\0")) and b"combo_lightning" in command:
                     return int(process.name)
         raise AssertionError(f"job {self.number} has no rank {rank}: {self.text}")
 

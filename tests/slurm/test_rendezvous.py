@@ -36,6 +36,29 @@ def test_a_port_that_somebody_else_has_is_passed_over() -> None:
             assert second.result() == first.result()
 
 
+def test_where_the_port_is_given_the_processes_make_sure_there_that_they_are_one_step() -> None:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port = free.getsockname()[1]
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(tell_port, "24.0.1", 2, 30, fixed=port)
+        # A rank of the job's last start, and one of another step, are not let in.
+        for other in ("24.0.0", "24.1.1"):
+            with pytest.raises(InputError, match=f"step {other} did not answer"):
+                ask_port(other, 1, HOST, patience=1, fixed=port)
+        assert ask_port("24.0.1", 1, HOST, 30, fixed=port) == first.result() == port
+    # Torch's store listens there next.
+    socket.create_server((HOST, port)).close()
+
+
+def test_a_given_port_that_is_in_use_is_refused() -> None:
+    with (
+        socket.create_server(("", 0)) as other,
+        pytest.raises(InputError, match=r"where port \d+ is in use"),
+    ):
+        tell_port("25.0.0", 2, patience=1, fixed=other.getsockname()[1])
+
+
 def test_a_stranger_does_not_disturb() -> None:
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(tell_port, "19.0", 2, 30)
