@@ -104,6 +104,7 @@ class LastCheckpoint(Checkpoint):
     """Keep ``checkpoints/last.ckpt``: where ``fit --resume`` goes on, bit for bit.
 
     Hooks:
+        setup: Has a fit with `max_steps` go on from an epoch's end as one with `max_epochs` does.
         on_train_batch_end: Saves every `every_n_train_steps` steps.
         on_train_epoch_end: Saves after the epoch's validation and after every other callback.
         on_train_start: Stops again where early stopping had already decided to; on rank 0 removes
@@ -121,6 +122,15 @@ class LastCheckpoint(Checkpoint):
         super().__init__()
         self.every_n_train_steps = every_n_train_steps
         self._saved_at = 0
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Have an epoch that was saved at its end taken for done.
+
+        With `max_steps` Lightning (2.6) takes it for broken off, ends it once more without a
+        batch, and counts an epoch too many: each later epoch then has another order of its rows.
+        """
+        loop: Any = trainer.fit_loop
+        loop._iteration_based_training = _by_epochs
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take up early stopping's decision, which Lightning forgets on resuming; tidy up."""
@@ -159,3 +169,8 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(Path(trainer.default_root_dir) / "checkpoints" / LAST)
         self._saved_at = trainer.global_step
+
+
+def _by_epochs() -> bool:
+    """Answer Lightning's question whether training counts steps alone."""
+    return False

@@ -91,6 +91,29 @@ def test_a_killed_run_goes_on_bit_for_bit(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("step", [20, 27], ids=["after an epoch's end", "within an epoch"])
+def test_a_killed_run_of_so_many_steps_goes_on_bit_for_bit(
+    run_cli: RunCli, small_screen: Path, uninterrupted: Path, tmp_path: Path, step: int
+) -> None:
+    run_dir = tmp_path / "killed"
+    by_steps = ("--trainer.max_epochs=-1", "--trainer.max_steps=72")
+    killer = (
+        "--trainer.callbacks+=tests.integration.killer.KillAt",
+        f"--trainer.callbacks.step={step}",
+        "--trainer.callbacks.phase=step",
+        f"--trainer.callbacks.marker={tmp_path / 'killed.txt'}",
+    )
+    outcome = fit(run_cli, small_screen, run_dir, *by_steps, *killer)
+    assert outcome.code == -9, outcome.output
+    resumed = run_cli("fit", "--resume", run_dir)
+    assert resumed.code == 0, resumed.output
+    assert load(run_dir, "last.ckpt")["epoch"] == 3
+    # Four epochs are 72 steps.
+    rows = (uninterrupted / "metrics.csv").read_text()
+    assert (run_dir / "metrics.csv").read_text() == rows
+
+
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     run_cli: RunCli, small_screen: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
