@@ -120,7 +120,7 @@ class ComboCLI(LightningCLI):
             type=NonNegativeInt | None,
             default=None,
             help="Be this one of num_groups, as a job of its own that meets the others in "
-            "--run_dir; with LTFB's channel 'directory' (fit only).",
+            "--run_dir, over files there (fit only).",
         )
         parser.add_argument(
             "--precision",
@@ -190,8 +190,13 @@ class ComboCLI(LightningCLI):
                 f"num_groups is {config.num_groups}, but no LTFB callback lets the groups meet; "
                 "add --config configs/ltfb.yaml"
             )
-        if config.group is not None and not config.run_dir and not config.resume:
-            raise InputError("--group needs --run_dir, the folder in which the groups meet")
+        if config.group is not None:
+            if not config.run_dir and not config.resume:
+                raise InputError("--group needs --run_dir, the folder in which the groups meet")
+            for callback, name in zip(config.trainer.callbacks or [], names, strict=True):
+                if name.endswith(".LTFB"):
+                    # Jobs of their own have nothing but the folder in common.
+                    callback.init_args.channel = "directory"
         return join_group(config.num_groups, config.group, run_dir)
 
     def _run_dir(self, named: str | None, data: Path) -> Path:

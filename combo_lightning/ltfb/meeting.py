@@ -119,6 +119,10 @@ class Meeting:
     ) -> dict[int, Standing]:
         """Make this group's standing public, and wait for the others'.
 
+        A group that waits for others than this one does is not met: while one of them takes a
+        dead group for alive, what they would decide differs, and the loser would wait in vain for
+        a model that nobody sends.
+
         Args:
             round_index: The round.
             standing: This group's.
@@ -128,14 +132,16 @@ class Meeting:
         Returns:
             The standings that are there, this group's included.
         """
+        together = sorted({self.group, *others})
 
         def wait(membership: Membership) -> dict[int, Standing]:
-            note = write_note(standing, self._seal(round_index, self.group))
+            note = write_note(standing, self._seal(round_index, self.group, together))
             self.channel.publish(round_index, note)
             found = {self.group: standing}
             end = time.monotonic() + self.patience_seconds
             for other in others:
-                theirs = self._wait_for(round_index, other, end, membership)
+                seal = self._seal(round_index, other, together)
+                theirs = self._wait_for(round_index, other, end, membership, seal)
                 if theirs is None:
                     self._absent[other] = self.beats[other].left
                 else:
@@ -145,11 +151,17 @@ class Meeting:
         found: dict[int, Standing] = spent.timed("wait", lambda: self.tell(wait))
         return found
 
-    def _seal(self, round_index: int, group: int) -> dict[str, Any]:
-        return {"token": self.channel.place.token, "round": round_index, "group": group}
+    def _seal(self, round_index: int, group: int, together: Sequence[int]) -> dict[str, Any]:
+        token = self.channel.place.token
+        return {"token": token, "round": round_index, "group": group, "meets": list(together)}
 
     def _wait_for(
-        self, round_index: int, other: int, end: float, membership: Membership
+        self,
+        round_index: int,
+        other: int,
+        end: float,
+        membership: Membership,
+        seal: Mapping[str, Any],
     ) -> Standing | None:
         """Wait for a group's note while it is alive and may still come."""
         while True:
@@ -157,7 +169,7 @@ class Meeting:
             try:
                 text = self.channel.read(round_index, beat or self.beats[other], LOOK_SECONDS)
                 if text is not None:
-                    return read_note(text, self._seal(round_index, other))
+                    return read_note(text, seal)
             except ChannelError as error:
                 logger.warning("round %d: group %d: %s", round_index, other, error)
                 return None
@@ -233,7 +245,7 @@ def write_note(standing: Standing, seal: Mapping[str, Any]) -> str:
 
     Args:
         standing: With its rows.
-        seal: Token, round and group.
+        seal: Token, round, group, and the groups that meet.
     """
     rows = {
         name: base64.b64encode(np.asarray(row, "<f8").tobytes()).decode()
@@ -246,7 +258,7 @@ def read_note(text: str, seal: Mapping[str, Any]) -> Standing:
     """Read what `write_note` wrote.
 
     Raises:
-        ChannelError: If it is no note, or not that of this launch, round and group.
+        ChannelError: If it is no note, or its seal is another.
     """
     try:
         plain = json.loads(text)

@@ -1,4 +1,4 @@
-"""A real Slurm cluster of four nodes on this machine."""
+"""A real Slurm cluster of several nodes on this machine."""
 
 import os
 import re
@@ -21,9 +21,10 @@ class Cluster:
     Args:
         folder: Where it keeps everything; a short name, for its sockets.
         net: Network of its nodes: netns (each has its own) or names.
+        more: Further settings of the script that starts it.
     """
 
-    def __init__(self, folder: Path, net: str) -> None:
+    def __init__(self, folder: Path, net: str, **more: str) -> None:
         self.folder, self.net = folder, net
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SBATCH_"))}
         # `combo-lightning` of this environment, with the package of this checkout.
@@ -33,6 +34,7 @@ class Cluster:
             "SLURM_CI_NET": net,
             "PATH": path,
             "PYTHONPATH": str(ROOT),
+            **more,
         }
 
     def manage(self, verb: str, *more: str) -> None:
@@ -147,8 +149,13 @@ class Job:
         """Name its nodes."""
         return self.cluster.run("scontrol", "show", "hostnames", self.field("NodeList")).split()
 
-    def pid(self, rank: int) -> int:
-        """Find a task's process; all nodes are on this machine."""
+    def nodes_when_running(self) -> list[str]:
+        """Wait until it has begun, and name its nodes."""
+        self.wait_until(lambda: self.field("JobState") == "RUNNING")
+        return self.nodes()
+
+    def pid(self, rank: int, node: str | None = None) -> int:
+        """Find a task's process, on a node; all nodes are on this machine."""
         told = {
             f"SLURM_CONF={self.cluster.folder}/slurm.conf",
             f"SLURM_JOB_ID={self.number}",
@@ -159,6 +166,8 @@ class Job:
                 variables = (process / "environ").read_bytes().decode(errors="replace")
                 command = (process / "cmdline").read_bytes()
                 step = "SLURM_STEP_ID=" in variables
+                if node is not None and f"SLURMD_NODENAME={node}\0" not in variables:
+                    continue
                 if step and told <= set(variables.split("\0")) and b"combo_lightning" in command:
                     return int(process.name)
         raise AssertionError(f"job {self.number} has no rank {rank}: {self.text}")

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,17 @@ from tests.slurm.cluster import SCRIPT, Cluster
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Four nodes, each with its own network where the machine allows it; else its own name."""
+    with started() as cluster:
+        yield cluster
+
+
+@contextmanager
+def started(**more: str) -> Iterator[Cluster]:
+    """Start a cluster, and stop it at the end.
+
+    Args:
+        more: Settings of the script that starts it.
+    """
     needed = ("slurmctld", "slurmd", "munged", "srun")
     path = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
     missing = [name for name in needed if not shutil.which(name, path=path)]
@@ -27,7 +39,7 @@ def cluster() -> Iterator[Cluster]:
         net = _network()
         if net is None:
             pytest.skip("this machine lets nobody make namespaces, which the nodes need")
-        cluster = Cluster(Path(folder), net)
+        cluster = Cluster(Path(folder), net, **more)
         try:
             cluster.manage("start")
             yield cluster

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -45,3 +46,33 @@ class Die(pl.Callback):
     ) -> None:
         """Die."""
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Grow(pl.Callback):
+    """Ask for more and more memory, once.
+
+    Args:
+        step: At which step.
+        marker: A file that says it has done so.
+    """
+
+    def __init__(self, step: int, marker: str) -> None:
+        self.step, self.marker = step, Path(marker)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Grow until killed."""
+        if trainer.global_rank == 1 and trainer.global_step == self.step:
+            if self.marker.exists():
+                return
+            self.marker.touch()
+            held = []
+            for _ in range(60):
+                held.append(bytearray(os.urandom(1 << 20) * 50))
+                time.sleep(0.5)

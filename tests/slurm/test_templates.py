@@ -14,16 +14,11 @@ import torch
 from combo_lightning.checkpoint import load_checkpoint
 from tests.conftest import ROOT, Outcome
 from tests.slurm.cluster import Cluster
+from tests.slurm.events import DDP, DEMO, FIT, LTFB, SMALL, TOURNAMENTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
-FIT, LTFB = (ROOT / "scripts" / "slurm" / f"{name}.sbatch" for name in ("fit", "ltfb"))
-DEMO = f"--config={ROOT / 'configs' / 'demo.yaml'}"
-DDP = f"--config={ROOT / 'configs' / 'ddp.yaml'}"
-TOURNAMENTS = f"--config={ROOT / 'configs' / 'ltfb.yaml'}"
 STEPS = 8
-SMALL = [f"--model.network.{part}.widths=[16,16]" for part in
-         ("cell_encoder", "drug_encoder", "head")]  # fmt: skip
 SHORT = [*SMALL, "--data.batch_size=64", "--trainer.max_epochs=1", f"--trainer.max_steps={STEPS}"]
 
 

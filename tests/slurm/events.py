@@ -1,0 +1,287 @@
+"""What happens to jobs: played on a real cluster, for the tests and for ``scripts.soak``."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from combo_lightning.checkpoint import load_checkpoint
+from combo_lightning.slurm.attempts import ATTEMPTS
+from tests.conftest import ROOT
+from tests.slurm.cluster import Cluster, Job
+
+SCRIPTS = ROOT / "scripts" / "slurm"
+FIT, LTFB, ARRAY = (SCRIPTS / f"{name}.sbatch" for name in ("fit", "ltfb", "ltfb_array"))
+DEMO = f"--config={ROOT / 'configs' / 'demo.yaml'}"
+DDP = f"--config={ROOT / 'configs' / 'ddp.yaml'}"
+TOURNAMENTS = f"--config={ROOT / 'configs' / 'ltfb.yaml'}"
+SMALL = [f"--model.network.{part}.widths=[16,16]" for part in
+         ("cell_encoder", "drug_encoder", "head")]  # fmt: skip
+SLOW = "--trainer.callbacks+=tests.slurm.slow.Slow"
+STEP_SECONDS = 0.1
+PATIENCE = 300.0
+
+
+@dataclass
+class Outcome:
+    """How a job has taken an event.
+
+    Args:
+        state: State that it ended in.
+        exit_code: Exit code of its script.
+        restarts: How often Slurm started it again.
+        lost_seconds: From the event until training was beyond the step where it struck; None: it
+            did not go on.
+        text: What the user reads in the job's log.
+        run: The run folder.
+    """
+
+    state: str
+    exit_code: str
+    restarts: int
+    lost_seconds: float | None
+    text: str
+    run: Path
+
+
+@dataclass
+class Scene:
+    """Where an event is played.
+
+    Args:
+        cluster: A cluster with nodes to spare.
+        screen: A small data set.
+        folder: An empty folder of its own, which all nodes see.
+    """
+
+    cluster: Cluster
+    screen: Path
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        """The run folder."""
+        return self.folder / "run"
+
+    def options(self, steps: int, *more: str, seconds: float = STEP_SECONDS) -> list[str]:
+        """Give the options of a small fit of so many steps, each of which takes some time."""
+        return [
+            *SMALL, f"--data.path={self.screen}", f"--run_dir={self.run}",
+            "--trainer.max_epochs=-1", f"--trainer.max_steps={steps}",
+            "--save_every_n_train_steps=10", SLOW, f"--trainer.callbacks.seconds={seconds}", *more,
+        ]  # fmt: skip
+
+    def submit_fit(self, steps: int, *more: str, sbatch: tuple[str, ...] = ()) -> Job:
+        """Submit a fit of one model on two nodes."""
+        words = ["--nodes=2", "--mem=1500", *sbatch, FIT, DEMO, DDP, *self.options(steps, *more)]
+        return self.cluster.submit(self.folder, *words)
+
+    def outcome(self, job: Job, lost_seconds: float | None = None) -> Outcome:
+        """Wait for the end."""
+        state = job.wait(PATIENCE)
+        return Outcome(
+            state,
+            job.field("ExitCode"),
+            int(job.field("Restarts")),
+            lost_seconds,
+            job.text,
+            self.run,
+        )
+
+    def strike(
+        self, job: Job, at: int, event: Callable[[], None], run: Path | None = None
+    ) -> float:
+        """Let something happen at a step; give the seconds until training is beyond it again."""
+        run = run or self.run
+        job.wait_until(lambda: step_of(run) >= at)
+        before, struck = step_of(run), time.time()
+        event()
+        job.wait_until(
+            lambda: attempt_of(run) >= 1 and step_of(run, since=struck) > before, PATIENCE
+        )
+        return time.time() - struck
+
+
+def step_of(run: Path, since: float = 0.0) -> int:
+    """Read how far a run has come; 0: it has not said so since a time."""
+    try:
+        status = json.loads((run / "status.json").read_text())
+    except (OSError, ValueError):
+        return 0
+    return int(status["step"]) if status["time"] > since else 0
+
+
+def attempts(run: Path) -> list[dict[str, Any]]:
+    """Read how often a run was started, and why."""
+    try:
+        found: list[dict[str, Any]] = json.loads((run / ATTEMPTS).read_text())["attempts"]
+    except OSError:
+        return []
+    return found
+
+
+def attempt_of(run: Path) -> int:
+    """Read which start of a run this is; the first is 0."""
+    return len(attempts(run)) - 1
+
+
+def last_step(run: Path) -> int:
+    """Read where a run's last checkpoint stands."""
+    return int(load_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"])
+
+
+def told_to_save(scene: Scene) -> Outcome:
+    """SIGUSR1 to the steps: Slurm's warning before a preemption or a time limit."""
+    job = scene.submit_fit(100, "--trainer.callbacks.rank=1")
+    signal_steps = ("scancel", "--signal=USR1", job.number)
+    return scene.outcome(job, scene.strike(job, 20, lambda: _do(scene, *signal_steps)))
+
+
+def time_limit(scene: Scene) -> Outcome:
+    """The job's time is over before its training."""
+    job = scene.submit_fit(400, sbatch=("--time=1",))
+    job.wait_until(lambda: "time is nearly over" in job.text, PATIENCE)
+    lost = scene.strike(job, 1, lambda: None)
+    return scene.outcome(job, lost)
+
+
+def cancelled(scene: Scene) -> Outcome:
+    """The user cancels the job."""
+    job = scene.submit_fit(100_000, "--save_every_n_train_steps=0")
+    job.wait_until(lambda: step_of(scene.run) >= 5)
+    _do(scene, "scancel", job.number)
+    outcome = scene.outcome(job)
+    time.sleep(2)
+    outcome.state = job.field("JobState")
+    return outcome
+
+
+def killed_process(scene: Scene) -> Outcome:
+    """A process of the model is killed."""
+    job = scene.submit_fit(100)
+    return scene.outcome(
+        job, scene.strike(job, 20, lambda: os.kill(job.pid(rank=1), signal.SIGKILL))
+    )
+
+
+def out_of_memory(scene: Scene) -> Outcome:
+    """A process asks for more memory than the job has."""
+    marker = scene.folder / "has grown"
+    more = ["--trainer.callbacks+=tests.slurm.slow.Grow", f"--trainer.callbacks.marker={marker}",
+            "--trainer.callbacks.step=20"]  # fmt: skip
+    job = scene.submit_fit(100, *more)
+    return scene.outcome(job, scene.strike(job, 18, lambda: None))
+
+
+def crashed_node(scene: Scene) -> Outcome:
+    """A node of the job crashes."""
+    return _lost_node(scene, 1, link=False)
+
+
+def crashed_first_node(scene: Scene) -> Outcome:
+    """The node with the batch script crashes."""
+    return _lost_node(scene, 0, link=False)
+
+
+def lost_link(scene: Scene) -> Outcome:
+    """A node of the job is cut off."""
+    return _lost_node(scene, 1, link=True)
+
+
+def gets_nowhere(scene: Scene) -> Outcome:
+    """A process dies at every start before anything is saved."""
+    return scene.outcome(scene.submit_fit(100, "--trainer.callbacks+=tests.slurm.slow.Die"))
+
+
+def full_disk(scene: Scene) -> Outcome:
+    """There is no room for the next checkpoint."""
+    scene.run.mkdir()
+    idle = scene.cluster.run("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split()[-1]
+    with scene.cluster.mounted(idle, scene.run, "tmpfs", "size=500k"):
+        job = scene.cluster.submit(
+            scene.folder, "--nodes=1", f"--nodelist={idle}", FIT, DEMO, *scene.options(100)
+        )
+        return scene.outcome(job)
+
+
+def group_without_node(scene: Scene) -> Outcome:
+    """A node of a tournament crashes, and one comes back."""
+    words = [DEMO, TOURNAMENTS, "--trainer.callbacks.every_n_train_steps=10",
+             *scene.options(600)]  # fmt: skip
+    job = scene.cluster.submit(scene.folder, "--nodes=3", "--mem=1500", LTFB, *words)
+    node, group = job.nodes_when_running()[2], scene.run / "group_2"
+    job.wait_until(lambda: step_of(group) >= 25)
+    before, struck = step_of(group), time.time()
+    with scene.cluster.lost(node, link=False):
+        job.wait_until(lambda: f"trainer group 2 has lost {node}" in job.text, PATIENCE)
+    job.wait_until(lambda: step_of(group, since=struck + 5) > before, PATIENCE)
+    return scene.outcome(job, time.time() - struck)
+
+
+def killed_group(scene: Scene) -> Outcome:
+    """A process of a tournament is killed."""
+    words = [DEMO, TOURNAMENTS, "--trainer.callbacks.every_n_train_steps=10",
+             *scene.options(300)]  # fmt: skip
+    job = scene.cluster.submit(scene.folder, "--nodes=2", "--mem=1500", LTFB, *words)
+    group = scene.run / "group_1"
+    job.wait_until(lambda: step_of(group) >= 25)
+    before, struck = step_of(group), time.time()
+    node = job.nodes()[1]
+    os.kill(job.pid(rank=0, node=node), signal.SIGKILL)
+    job.wait_until(lambda: step_of(group, since=struck + 1) > before, PATIENCE)
+    return scene.outcome(job, time.time() - struck)
+
+
+def requeued_task(scene: Scene) -> Outcome:
+    """A group that is a task of an array is queued again, and another one begins late."""
+    words = [DEMO, TOURNAMENTS, "--trainer.callbacks.every_n_train_steps=10",
+             *scene.options(300), "--num_groups=3"]  # fmt: skip
+    sbatch = ("--output=%A_%a.log", "--mem=1500")
+    job = scene.cluster.submit(scene.folder, *sbatch, "--array=0-1", ARRAY, *words)
+    group = scene.run / "group_1"
+    job.wait_until(lambda: step_of(group) >= 25)
+    late = scene.cluster.submit(scene.folder, *sbatch, "--array=2", ARRAY, *words)
+    lost = scene.strike(
+        job, 25, lambda: _do(scene, "scontrol", "requeue", f"{job.number}_1"), group
+    )
+    outcome = scene.outcome(job, lost)
+    late.wait(PATIENCE)
+    return outcome
+
+
+# What each is called in docs/slurm.md; those that take long come first.
+EVENTS: dict[str, Callable[[Scene], Outcome]] = {
+    "tournament: a node crashes": group_without_node,
+    "time limit": time_limit,
+    "a node crashes": crashed_node,
+    "the first node crashes": crashed_first_node,
+    "a node is cut off": lost_link,
+    "tournament in an array: a task is requeued": requeued_task,
+    "SIGUSR1 (preemption)": told_to_save,
+    "a process is killed": killed_process,
+    "out of memory": out_of_memory,
+    "each start dies at once": gets_nowhere,
+    "tournament: a process is killed": killed_group,
+    "scancel": cancelled,
+    "full disk": full_disk,
+}
+
+
+def _lost_node(scene: Scene, index: int, *, link: bool) -> Outcome:
+    job = scene.submit_fit(150)
+    job.wait_until(lambda: step_of(scene.run) >= 20)
+    node, before, struck = job.nodes()[index], step_of(scene.run), time.time()
+    with scene.cluster.lost(node, link=link):
+        job.wait_until(
+            lambda: attempt_of(scene.run) >= 1 and step_of(scene.run, since=struck + 5) > before,
+            PATIENCE,
+        )
+        return scene.outcome(job, time.time() - struck)
+
+
+def _do(scene: Scene, *words: str) -> None:
+    scene.cluster.run(*words)
