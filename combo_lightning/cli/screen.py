@@ -27,6 +27,7 @@ def run(
     rank: Literal["highest", "lowest"] = "highest",
     log10_molar: float | None = None,
     precision: Literal["auto", "32-true", "bf16-mixed", "int8"] = "auto",
+    part: str | None = None,
 ) -> None:
     """Answer all pairs; a stopped screen goes on when the same command is given again.
 
@@ -46,6 +47,8 @@ def run(
         log10_molar: Dose of each drug, where the model was trained on doses.
         precision: Arithmetic of the first pass; the best are always answered again in fp32. auto
             is int8, else bf16, where the processor has it, and fp32 where every score is written.
+        part: K/N, such as 2/8: only the K-th of N equal parts, each a command of its own with the
+            same other options, anywhere; the last one to end writes `out`.
 
     Raises:
         InputError: If the input is at fault.
@@ -53,6 +56,7 @@ def run(
     """
     from combo_lightning.inference.screen_request import ScreenRequest
     from combo_lightning.inference.screening import Screen
+    from combo_lightning.parts import Part
 
     if precision == "auto" and top is None:
         precision = "32-true"
@@ -68,18 +72,20 @@ def run(
         lowest=rank == "lowest",
         log10_molar=log10_molar,
         dtype=_arithmetic(precision),
+        part=Part.read(part) if part is not None else None,
     )
     screen = Screen(request)
     logger.info(
-        "%s pairs in %d cell lines: %s scores",
+        "%s pairs in %d cell lines: %s scores%s",
         f"{len(screen.space):,}",
         len(screen.lines),
         f"{len(screen.space) * len(screen.lines):,}",
+        f"; about {screen.num_scores:,} in {request.part}" if request.part else "",
     )
     try:
         report = screen.run()
     except KeyboardInterrupt:
-        logger.info("stopped; the same command goes on from %s", screen.work)
+        logger.info("stopped; the same command goes on from %s", screen.work.folder)
         raise
     _tell(report, request, screen.catalog.response.unit)
 
@@ -97,6 +103,12 @@ def _tell(report: "ScreenReport", request: "ScreenRequest", unit: str) -> None:
             out.with_name(f"{out.stem}.skipped.csv"),
         )
     rate = f"({report.rate:,.0f} a second)"
+    if report.rows is None:
+        sys.stdout.write(
+            f"{request.part} is done: {report.scores:,} scores {rate}; the part that ends last "
+            f"writes {out}\n"
+        )
+        return
     if request.top is None:
         sys.stdout.write(f"wrote {out}: {report.rows:,} scores {rate}\n")
         return

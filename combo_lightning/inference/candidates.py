@@ -90,11 +90,9 @@ class Candidates:
             "overflowed": np.array(self.overflowed),
         }
 
-    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        """Go on from what `to_arrays` gave."""
-        self.overflowed = bool(state["overflowed"])
+    def add(self, state: dict[str, npt.NDArray[Any]]) -> None:
+        """Consider what `to_arrays` gave: before a stop, or of the pairs after these."""
+        self.overflowed |= bool(state["overflowed"])
         ends = np.cumsum(state["counts"])[:-1]
         for group, part in enumerate(np.split(state["kept"], ends)):
-            self._parts[group] = [part]
-            self._count[group] = len(part)
-            self._prune(group)
+            self.offer(group, part["score"], part["first"], part["second"])

@@ -10,7 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from combo_lightning.model.pairs import PAIRS_AT_ONCE
+from combo_lightning.parts import Part
+
 IndexArray = npt.NDArray[np.int64]
+WHOLE = Part(1, 1)
 # A block in one line takes about a second on two cores; a stopped screen loses at most one block.
 FIRST_AT_ONCE = 32
 SECOND_AT_ONCE = 4096
@@ -95,9 +99,28 @@ class PairSpace:
                 total += len(first_A) * len(second_E) - int(before.sum())
         return total
 
-    def blocks(self) -> Iterator[Block]:
-        """Give all pairs once, always in the same order; no block is empty."""
-        number = 0
+    def blocks(self, part: Part = WHOLE) -> Iterator[Block]:
+        """Give all pairs of a part once, always in the same order; no block is empty.
+
+        A block is cut only where a call of the scorer ends (int8 scales a call's inputs together),
+        so that a pair has the same answer whatever the number of parts. Parts differ by less than
+        two calls.
+
+        Args:
+            part: Its blocks are numbered from 0. All parts in their order are the whole.
+        """
+        begin, end = part.share(len(self))
+        number = before = 0
+        for first_A, second_E, i_N, j_N in self._all_blocks():
+            rows = slice(_cut(begin - before, len(i_N)), _cut(end - before, len(i_N)))
+            before += len(i_N)
+            if rows.start < rows.stop:
+                yield Block(number, first_A, second_E, i_N[rows], j_N[rows])
+                number += 1
+            if before >= end:
+                return
+
+    def _all_blocks(self) -> Iterator[tuple[IndexArray, IndexArray, IndexArray, IndexArray]]:
         for first_A, second_E in self._rectangles():
             rank_A, rank_E = np.arange(len(first_A)), self._rank(first_A, second_E)
             for i in range(0, len(first_A), FIRST_AT_ONCE):
@@ -108,8 +131,7 @@ class PairSpace:
                     valid = mine != theirs if self.ordered else (theirs < 0) | (mine < theirs)
                     i_N, j_N = np.nonzero(valid)
                     if len(i_N):
-                        yield Block(number, first_A[rows], second_E[columns], i_N, j_N)
-                        number += 1
+                        yield first_A[rows], second_E[columns], i_N, j_N
 
     def sample(self, count: int, draw: np.random.Generator) -> Block:
         """Draw pairs of the drugs that stand in the first and in the second place."""
@@ -118,3 +140,8 @@ class PairSpace:
         second_E = draw.choice(self.drugs, min(len(self.drugs), SECOND_AT_ONCE), replace=False)
         i_N = draw.integers(len(first_A), size=count)
         return Block(-1, first_A, second_E, i_N, draw.integers(len(second_E), size=count))
+
+
+def _cut(wanted: int, pairs: int) -> int:
+    """Cut a block of some pairs near a place, which may lie outside."""
+    return max(0, wanted // PAIRS_AT_ONCE * PAIRS_AT_ONCE) if wanted < pairs else pairs

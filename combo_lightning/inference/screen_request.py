@@ -12,6 +12,7 @@ from combo_lightning import __version__
 from combo_lightning.data.dataset import sha256_of
 from combo_lightning.errors import InputError
 from combo_lightning.inference.tables import is_parquet
+from combo_lightning.parts import Part
 
 FILES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".smi", ".smiles", ".ism")
 
@@ -32,6 +33,7 @@ class ScreenRequest:
         lowest: Whether the lowest responses are the best.
         log10_molar: Dose of each drug, where the model was trained on doses.
         dtype: Arithmetic of the first pass; see `PairScorer`.
+        part: The part of the pairs to screen; the last part to end writes `out`. None: all.
     """
 
     ckpt_path: Path
@@ -45,6 +47,7 @@ class ScreenRequest:
     lowest: bool = False
     log10_molar: float | None = None
     dtype: torch.dtype = torch.float32
+    part: Part | None = None
 
     def check(self) -> None:
         """Refuse what cannot be.
@@ -76,10 +79,12 @@ class ScreenRequest:
             raise InputError(f"--out: {self.out} exists; choose another name or delete it")
 
     def fingerprint(self) -> dict[str, Any]:
-        """Describe what must be the same for a stopped screen to go on."""
+        """Describe what must be the same for a stopped screen to go on, or for parts to be one."""
         words = {
             name: value if value is None else str(value) for name, value in self.__dict__.items()
         }
+        words["precision"] = words.pop("dtype")
+        words["part"] = None if self.part is None else f"one of {self.part.of}"
         files = (("ckpt_path", self.ckpt_path), ("cells", as_file(self.cells)))
         for name, file in (*files, ("drugs", as_file(self.drugs))):
             if file is not None and file.is_file():

@@ -22,6 +22,7 @@ from combo_lightning.inference.members import Members
 from combo_lightning.inference.pair_space import Block
 from combo_lightning.inference.tables import TableWriter, answer_columns
 
+SCORES = "scores"
 FloatArray = npt.NDArray[np.float64]
 # Exact responses of (cell lines [C], first drugs [C], second drugs [C]) by each network, in the
 # response's unit.
@@ -92,8 +93,13 @@ class Sink(ABC):
         """Give what it takes to go on."""
 
     @abstractmethod
-    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        """Go on from what `state` gave."""
+    def add(self, state: dict[str, npt.NDArray[Any]], folder: Path) -> None:
+        """Add what a sink has taken: this one before a stop, or that of the part after these.
+
+        Args:
+            state: What it gave as `state`.
+            folder: Where its screen works.
+        """
 
     @abstractmethod
     def finish(self, out: Path) -> int:
@@ -133,9 +139,9 @@ class TopSink(Sink):
         """Give the pairs kept so far."""
         return self.candidates.to_arrays()
 
-    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        """Go on from the pairs that were kept."""
-        self.candidates.restore(state)
+    def add(self, state: dict[str, npt.NDArray[Any]], folder: Path) -> None:
+        """Consider the pairs that were kept."""
+        self.candidates.add(state)
 
     def _check(self, exact: FloatArray, scores: npt.NDArray[np.float32]) -> None:
         errors = np.abs(exact - self.sign * scores)
@@ -254,16 +260,18 @@ class ContrastSink(TopSink):
 
 
 class TableSink(Sink):
-    """Every score, as Parquet files ``cell_id=LINE/part-BLOCK.parquet``.
+    """Every score, as Parquet files ``cell_id=LINE/part-PART-BLOCK.parquet``.
 
     Args:
         answers: As in `Sink`.
-        folder: Where they are gathered until the screen is whole.
+        folder: Where the screen works; they are gathered there until it is whole.
+        part: Number of the part of the screen, from 1.
     """
 
-    def __init__(self, answers: Answers, folder: Path) -> None:
+    def __init__(self, answers: Answers, folder: Path, part: int) -> None:
         super().__init__(answers)
-        self.folder = folder
+        self.folder = folder / SCORES
+        self._part = part
         self._names: dict[str, Any] = {}
 
     def take(
@@ -279,7 +287,7 @@ class TableSink(Sink):
         # Slashes and spaces of names are written as Arrow's readers expect them.
         file = self.folder / f"cell_id={quote(self.answers.line_ids[line], safe='')}"
         file.mkdir(parents=True, exist_ok=True)
-        file /= f"part-{block.number:06d}.parquet"
+        file /= f"part-{self._part:04d}-{block.number:06d}.parquet"
         aside = file.with_name(f".{file.name}.partial")
         columns = {**self._names, "prediction": pa.array(response_N)}
         if spread_N is not None:
@@ -295,8 +303,14 @@ class TableSink(Sink):
         """Give nothing: the files stand in the folder."""
         return {}
 
-    def restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        """Do nothing: a block that was not saved is written again over its files."""
+    def add(self, state: dict[str, npt.NDArray[Any]], folder: Path) -> None:
+        """Move its files here; a block that was not saved is written again over its files."""
+        if folder / SCORES == self.folder:
+            return
+        for file in sorted((folder / SCORES).glob("*/part-*.parquet")):
+            here = self.folder / file.parent.name
+            here.mkdir(parents=True, exist_ok=True)
+            os.replace(file, here / file.name)
 
     def finish(self, out: Path) -> int:
         """Give the folder its name."""

@@ -2,14 +2,12 @@
 
 A first pass answers every pair, in int8 or bf16 where the processor has them; what may be among
 the best is answered again in full precision, as `Predictor.predict` answers. Everything between is
-kept in ``OUT.partial``, from which a stopped screen goes on.
+kept in a folder beside the output, from which a stopped screen goes on.
 
 Shapes: N pairs of a block.
 """
 
-import json
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +38,7 @@ from combo_lightning.inference.screen_sinks import (
     TableSink,
     TopSink,
 )
+from combo_lightning.inference.screen_work import ScreenWork
 from combo_lightning.inference.tables import TableWriter, read_new_cells
 from combo_lightning.model.pairs import PairScorer
 
@@ -58,8 +57,8 @@ class ScreenReport:
     """What a screen did.
 
     Args:
-        rows: Rows written.
-        scores: Scores computed in all, also before a stop.
+        rows: Rows written; None: this part is done, and others are not.
+        scores: Scores computed in all, also before a stop; of what was written, by all parts.
         rate: Scores a second of this run.
         skipped: Rows of the library that were not screened.
         sample_error: The largest error of the first pass in the sample, in the response's unit.
@@ -67,7 +66,7 @@ class ScreenReport:
         proven: Whether no error exceeded what the margin allows.
     """
 
-    rows: int
+    rows: int | None
     scores: int
     rate: float
     skipped: list[Read]
@@ -93,9 +92,8 @@ class Screen:
             need = "needs --log10_molar" if request.log10_molar is None else "knows no doses"
             raise InputError(f"the model predicts {self.catalog.response.name} and {need}")
         self.lines = self._choose_lines()
-        self.work = request.out.with_name(f"{request.out.name}.partial")
-        begun = self._open()
-        self.store = DrugStore(self.predictor, self.work)
+        self.work = ScreenWork(request)
+        self.store = DrugStore(self.predictor, self.work.folder)
         library = as_file(request.drugs)
         try:
             self.store.fill(library)
@@ -103,8 +101,7 @@ class Screen:
             self.drug_ids = self._name_drugs()
             self.space = self._choose_pairs(library)
         except InputError:
-            if not begun:
-                shutil.rmtree(self.work)  # what is mended is another screen
+            self.work.abandon()
             raise
         self._names = pa.array(self.drug_ids, pa.string())
         self.dose: float | None = None
@@ -138,27 +135,6 @@ class Screen:
                 raise InputError(f"'{cells.ids[both.pop()]}' stands in --high and in --low")
             chosen = [*self.high, *self.low]
         return list(dict.fromkeys(chosen))
-
-    def _open(self) -> bool:
-        """Make the folder of the work, or go on in it; tell whether it was there.
-
-        Raises:
-            InputError: If it belongs to another screen.
-        """
-        wanted = json.dumps(self.request.fingerprint(), indent=1)
-        file = self.work / "request.json"
-        if file.is_file() and file.read_text("utf-8") != wanted:
-            raise InputError(
-                f"{self.work} holds a stopped screen with other options (see {file.name} in it); "
-                "give those to go on, or delete it"
-            )
-        if file.is_file():
-            logger.info("going on in %s", self.work)
-            return True
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir(parents=True)
-        file.write_text(wanted, "utf-8")
-        return False
 
     def _name_drugs(self) -> list[str]:
         """Name each encoded drug: as the library does, else by the model's identifier."""
@@ -206,43 +182,55 @@ class Screen:
         return space
 
     def run(self) -> ScreenReport:
-        """Screen, or go on with it, and write the result.
+        """Screen, or go on with it, and write the result; the last part, that of all parts.
 
         Raises:
-            InputError: If the model answers something that is no number.
+            InputError: If the model answers something that is no number, or a part has vanished.
         """
-        state_file = self.work / "state.npz"
-        state: dict[str, npt.NDArray[Any]] = {}
-        if state_file.is_file():
-            with np.load(state_file, allow_pickle=False) as saved:
-                state = dict(saved)
-        sample_error = float(state["sample_error"]) if state else self._measure_error()
-        sink = self._sink(ROOM * sample_error)
+        state = self.work.load()
+        error = self.work.agree_on_error(self._measure_error)
+        sink = self._sink(ROOM * error, self.work.folder)
         if state:
-            sink.restore(state)
-        begun = int(state.get("blocks", 0))
-        done = int(state.get("scores", 0))
-        saved_at = start = time.monotonic()
+            sink.add(state, self.work.folder)
+        blocks, done = int(state.get("blocks", 0)), int(state.get("scores", 0))
         before = done
-        with Meter(len(self.space) * len(self.lines), done) as meter, torch.inference_mode():
-            for block in islice(self.space.blocks(), begun, None):
+        saved_at = start = time.monotonic()
+        with Meter(self.num_scores, done) as meter, torch.inference_mode():
+            for block in islice(self.space.blocks(self.work.part), blocks, None):
                 self._answer(block, sink)
                 sink.end_block(block)
-                done += len(block.i_N) * len(self.lines)
+                blocks, done = block.number + 1, done + len(block.i_N) * len(self.lines)
                 meter.reach(done)
                 if time.monotonic() - saved_at > SECONDS_BETWEEN_SAVES:
-                    self._save(state_file, block.number + 1, done, sample_error, sink)
+                    self.work.save({"blocks": blocks, "scores": done, **sink.state()})
                     saved_at = time.monotonic()
         rate = (done - before) / (time.monotonic() - start)
-        if done > before:
-            self._save(state_file, block.number + 1, done, sample_error, sink)
-        rows = sink.finish(self.request.out)
+        if done > before or not state:
+            self.work.save({"blocks": blocks, "scores": done, **sink.state()})
+        rows = None
         skipped = [row for row in self.store.rows if row.drug < 0]
-        self._write_skipped(skipped)
-        shutil.rmtree(self.work)
-        return ScreenReport(
-            rows, done, rate, skipped, sample_error, sink.largest_error, sink.proven
-        )
+        if self.work.is_last():
+            if self.request.part is not None:
+                sink, done = self._gather(error)
+            rows = sink.finish(self.request.out)
+            self._write_skipped(skipped)
+            self.work.remove()
+        return ScreenReport(rows, done, rate, skipped, error, sink.largest_error, sink.proven)
+
+    def _gather(self, error: float) -> tuple[Sink, int]:
+        """Put what all parts have kept together, as one screen would have kept it.
+
+        Returns:
+            It, and the number of scores.
+
+        Raises:
+            InputError: If a part has vanished.
+        """
+        sink, done = self._sink(ROOM * error, self.work.shared), 0
+        for folder, state in self.work.parts():
+            sink.add(state, folder)
+            done += int(state["scores"])
+        return sink, done
 
     def _answer(self, block: Block, sink: Sink) -> None:
         for place in range(len(self.lines)):
@@ -340,13 +328,19 @@ class Screen:
         # Sums of fp32 in another order differ by this much even where no sample shows it.
         return max(self.members.mean(worst), 1e-5 * self.catalog.response_scale.scale)
 
-    def _sink(self, error: float) -> Sink:
+    @property
+    def num_scores(self) -> int:
+        """Scores of this part; of one of several to within a few thousand pairs."""
+        begin, end = self.work.part.share(len(self.space))
+        return (end - begin) * len(self.lines)
+
+    def _sink(self, error: float, folder: Path) -> Sink:
         """Choose what becomes of the scores, each of which may err by `error`."""
         top, lines = self.request.top, self.lines
         ids = [self.predictor.cells.ids[line] for line in lines]
         answers = Answers(lines, ids, self._exact, self._named, self.members)
         if top is None:
-            return TableSink(answers, self.work / "scores")
+            return TableSink(answers, folder, self.work.part.number)
         if not self.high:
             candidates = Candidates(len(lines), top, margin=2 * error)
             return TopSink(answers, candidates, lowest=self.request.lowest)
@@ -370,19 +364,6 @@ class Screen:
         columns["unit"] = pa.array([kind.unit] * len(first_N), pa.string())
         columns["combination_seen"] = pa.array(self.catalog.orders.contains_any_order(drug_NK))
         return columns
-
-    def _save(self, file: Path, blocks: int, scores: int, sample_error: float, sink: Sink) -> None:
-        aside = file.with_name(f".{file.name}")
-        with aside.open("wb") as out:
-            np.savez(
-                out,
-                allow_pickle=False,
-                blocks=blocks,
-                scores=scores,
-                sample_error=sample_error,
-                **sink.state(),
-            )
-        aside.replace(file)
 
     def _write_skipped(self, skipped: Sequence[Read]) -> None:
         if not skipped:

@@ -33,7 +33,7 @@ def test_the_exact_best_are_among_the_kept(
             if restarts and start == 1500:
                 state = found.to_arrays()
                 found = Candidates(2, top, 2 * error + 1e-6)
-                found.restore(state)
+                found.add(state)
     for group in range(2):
         kept = found.kept(group)
         best = set(np.argsort(-exact[group])[:top].tolist())

@@ -156,6 +156,7 @@ def test_doses_and_any_number_of_slots(tmp_path: Path, slots: int) -> None:
         (["--out=top.csv", "--top=3", "--drugs=no.smi"], "there is no file no.smi"),
         (["--out=top.csv", "--top=3", "--log10_molar=-6"], "knows no doses"),
         (["--out=top.csv", "--top=3", "--precision=int7"], "int7"),
+        (["--out=top.csv", "--top=3", "--part=9/8"], "--part is '9/8'; give K/N"),
         (["--out=top.csv", "--top=3", "--contains="], "--contains names nothing"),
         (["--out=top.csv", "--top=3", "--high=,", "--low=SIM-1"], "--high names nothing"),
         (["--out=top.csv", "--top=3", "--log10_molar=.nan"], "--log10_molar is nan"),
