@@ -28,6 +28,7 @@ class StopOnSignal(pl.Callback):
     Hooks:
         on_train_start: Puts its handlers in the place of Lightning's.
         on_train_batch_end: Agrees, every `EVERY` steps (one process: every step), and saves.
+        on_train_epoch_start: Ends where it was agreed at an epoch's end, which is saved by now.
     """
 
     def __init__(self, last: LastCheckpoint) -> None:
@@ -44,6 +45,15 @@ class StopOnSignal(pl.Callback):
         # Lightning asks rank 0 before each step whether it was told to end, 0.5 ms on gloo.
         loop: Any = trainer.fit_loop.epoch_loop
         loop._broadcast_sigterm_tensor = _nothing
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """End before an epoch where any process was asked to in the last one.
+
+        Raises:
+            RunStopped: On all processes together.
+        """
+        if self._agreed:
+            raise RunStopped(self._agreed, trainer.global_step, trainer.default_root_dir)
 
     def _ask(self, number: int, frame: Any) -> None:
         self._asked = number
@@ -69,7 +79,7 @@ class StopOnSignal(pl.Callback):
                 torch.tensor(self._asked, device=device), reduce_op="max"
             )
             self._agreed = int(asked)
-        # A validation, or the epoch's end, comes first where it is due; then the next step ends it
+        # A validation comes first where it is due, and an epoch's end saves by itself.
         if self._agreed and self._last.save_within_epoch(trainer, batch_idx):
             raise RunStopped(self._agreed, trainer.global_step, trainer.default_root_dir)
 

@@ -20,12 +20,12 @@ class KillAt(pl.Callback):
     Args:
         step: The step.
         phase: "step": after the step; "validation": after a validation inside an epoch; "save":
-            while a checkpoint is half written.
+            while a checkpoint is half written; "ask": after the step, with SIGTERM.
         marker: A file that tells that it has killed already.
     """
 
     def __init__(
-        self, step: int, phase: Literal["step", "validation", "save"], marker: str
+        self, step: int, phase: Literal["step", "validation", "save", "ask"], marker: str
     ) -> None:
         self.step, self.phase, self.marker = step, phase, Path(marker)
 
@@ -38,6 +38,8 @@ class KillAt(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         if self._due(trainer, "step"):
             _die()
+        if self._due(trainer, "ask"):
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_last_batch and self._due(trainer, "validation"):

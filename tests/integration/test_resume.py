@@ -1,5 +1,6 @@
 """A run that was killed goes on bit for bit."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,29 @@ def test_a_killed_run_of_so_many_steps_goes_on_bit_for_bit(
     # Four epochs are 72 steps.
     rows = (uninterrupted / "metrics.csv").read_text()
     assert (run_dir / "metrics.csv").read_text() == rows
+
+
+@pytest.mark.slow
+def test_a_fit_of_one_step_an_epoch_is_stopped_and_goes_on(
+    run_cli: RunCli, small_screen: Path, tmp_path: Path
+) -> None:
+    one_step = ("--data.batch_size=100000", "--trainer.val_check_interval=1.0",
+                "--trainer.max_epochs=12")  # fmt: skip
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert fit(run_cli, small_screen, whole, *one_step).code == 0
+    killer = (
+        "--trainer.callbacks+=tests.integration.killer.KillAt",
+        "--trainer.callbacks.step=5",
+        "--trainer.callbacks.phase=ask",
+        f"--trainer.callbacks.marker={tmp_path / 'asked.txt'}",
+    )
+    outcome = fit(run_cli, small_screen, stopped, *one_step, *killer)
+    assert outcome.code == 128 + signal.SIGTERM, outcome.output
+    assert "stopped by SIGTERM at step 5" in outcome.output
+    assert load(stopped, "last.ckpt")["global_step"] == 5
+    resumed = run_cli("fit", "--resume", stopped)
+    assert resumed.code == 0, resumed.output
+    assert (stopped / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
 
 
 @pytest.mark.slow
