@@ -30,7 +30,8 @@ from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError, RunStopped, SaveFailed, did_you_mean
 from combo_lightning.evaluation.metric import SCORE_NAMES
 from combo_lightning.ltfb import LTFB
-from combo_lightning.ltfb.groups import GroupPlace, TrainerGroups
+from combo_lightning.ltfb.groups import TrainerGroups
+from combo_lightning.ltfb.place import GroupPlace
 from combo_lightning.parallel.processes import (
     leave_process_group,
     process_rank,

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 
 from combo_lightning import __version__
 from combo_lightning.errors import InputError, did_you_mean
-from combo_lightning.process import keep_freed_memory, wait_passively
+from combo_lightning.process import keep_early_signals, keep_freed_memory, wait_passively
 
 COMMANDS = {
     "prepare": "read raw public files into a data set",
@@ -89,6 +89,7 @@ def run_program(arguments: Sequence[str]) -> int:
     keep_freed_memory()
     try:
         if name in LIGHTNING_COMMANDS:
+            keep_early_signals()
             module = importlib.import_module("combo_lightning.cli.lightning_cli")
             return int(module.run(name, rest))
         return run_command(name, rest)

@@ -11,7 +11,7 @@ from typing import Any
 
 from combo_lightning.cli.slurm_run import PROGRAM, STOPPED, is_nearly_over
 from combo_lightning.cli.trainer_groups import LOG, StartedGroup, TrainerGroupRun
-from combo_lightning.ltfb.groups import GroupPlace, new_token
+from combo_lightning.ltfb.place import GroupPlace, new_token
 from combo_lightning.slurm.allocation import SRUN, Allocation, Share
 from combo_lightning.slurm.jobs import job_facts
 from combo_lightning.slurm.watch import JobWatch, Look

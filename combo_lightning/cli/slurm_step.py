@@ -8,7 +8,7 @@ from lightning.fabric.plugins import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from combo_lightning.errors import InputError
-from combo_lightning.ltfb.groups import GroupPlace
+from combo_lightning.ltfb.place import GroupPlace
 from combo_lightning.slurm import SlurmStep, find_step
 
 

@@ -14,13 +14,7 @@ from typing import Any
 
 from combo_lightning.cli.group_of_fit import REJOIN_VARIABLE
 from combo_lightning.ltfb.conclusion import CHAMPION
-from combo_lightning.ltfb.groups import (
-    GroupPlace,
-    gpus,
-    group_folder,
-    new_token,
-    own_devices,
-)
+from combo_lightning.ltfb.place import GroupPlace, gpus, group_folder, new_token, own_devices
 from combo_lightning.ltfb.status import STATUS
 
 LOG = "log.txt"

@@ -12,7 +12,6 @@ import lightning.pytorch as pl
 from combo_lightning.errors import InputError
 from combo_lightning.ltfb.channel import schema
 from combo_lightning.ltfb.conclusion import Final, conclude
-from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.hyperparameters import draw_initial
 from combo_lightning.ltfb.joining import (
     check_metrics,
@@ -22,6 +21,7 @@ from combo_lightning.ltfb.joining import (
     open_channel,
 )
 from combo_lightning.ltfb.meeting import Meeting, Spent
+from combo_lightning.ltfb.place import GroupPlace
 from combo_lightning.ltfb.population import round_checkpoint, stale_rounds, write_manifest
 from combo_lightning.ltfb.record import ROUNDS, RoundLog, RoundRecord
 from combo_lightning.ltfb.rounds import Averaging, Outcome, Tournament, same_start

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.membership import Beat
+from combo_lightning.ltfb.place import GroupPlace
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from combo_lightning.ltfb.groups import group_folder
 from combo_lightning.ltfb.membership import Membership
+from combo_lightning.ltfb.place import group_folder
 from combo_lightning.ltfb.population import write_json
 from combo_lightning.ltfb.tournament import Rule, Standing
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from combo_lightning.ltfb.channel import Channel, ChannelError
-from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.membership import CHANNEL, Beat
+from combo_lightning.ltfb.place import GroupPlace
 
 LOOK_SECONDS = 0.02
 _LENGTH = struct.Struct("<q")

@@ -9,9 +9,9 @@ import torch.distributed as dist
 from combo_lightning.errors import InputError
 from combo_lightning.ltfb.channel import Channel
 from combo_lightning.ltfb.directory import DirectoryChannel
-from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.membership import Membership
 from combo_lightning.ltfb.memory import MemoryChannel
+from combo_lightning.ltfb.place import GroupPlace
 from combo_lightning.ltfb.population import write_description
 from combo_lightning.ltfb.scoring import score
 from combo_lightning.ltfb.strategies import RandomPairwise, Strategy, TreeAveraging

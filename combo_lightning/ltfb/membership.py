@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from combo_lightning.errors import InputError
-from combo_lightning.ltfb.groups import GroupPlace
+from combo_lightning.ltfb.place import GroupPlace
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in its __all__
 
 from combo_lightning.ltfb.channel import Channel, ChannelError, within
-from combo_lightning.ltfb.groups import GroupPlace, host_address
+from combo_lightning.ltfb.groups import host_address
 from combo_lightning.ltfb.membership import Beat
+from combo_lightning.ltfb.place import GroupPlace
 
 # A store that is alive answers in milliseconds.
 ANSWER_SECONDS = 5.0

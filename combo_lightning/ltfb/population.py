@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from combo_lightning.errors import InputError
-from combo_lightning.ltfb.groups import group_folder
+from combo_lightning.ltfb.place import group_folder
 
 DESCRIPTION = "ltfb.json"
 MANIFEST = "population.json"

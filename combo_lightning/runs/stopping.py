@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 
 from combo_lightning.errors import RunStopped
+from combo_lightning.process import early_signal
 from combo_lightning.runs.checkpointing import LastCheckpoint
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class StopOnSignal(pl.Callback):
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 signal.signal(number, self._ask)
+        self._asked = self._asked or early_signal()
         # Lightning asks rank 0 before each step whether it was told to end, 0.5 ms on gloo.
         loop: Any = trainer.fit_loop.epoch_loop
         loop._broadcast_sigterm_tensor = _nothing

@@ -28,7 +28,7 @@ def train(run: Run, rates: list[float]) -> dict[str, Any]:
 
     from combo_lightning.data.splits import SplitConfig
     from combo_lightning.ltfb import LTFB
-    from combo_lightning.ltfb.groups import GroupPlace
+    from combo_lightning.ltfb.place import GroupPlace
     from combo_lightning.ltfb.scoring import score, tournament_batches
     from combo_lightning.parallel.gradients import local
 

@@ -1,6 +1,9 @@
 """A run that was killed goes on bit for bit."""
 
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,6 +138,33 @@ def test_a_fit_of_one_step_an_epoch_is_stopped_and_goes_on(
     resumed = run_cli("fit", "--resume", stopped)
     assert resumed.code == 0, resumed.output
     assert (stopped / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_fit_that_is_asked_while_it_reads_its_data_stops_at_its_first_step(
+    small_screen: Path, tmp_path: Path
+) -> None:
+    words = [f"--config={ROOT / 'configs' / 'demo.yaml'}", f"--data.path={small_screen}",
+             f"--run_dir={tmp_path / 'run'}", "--data.batch_size=53"]  # fmt: skip
+    command = [sys.executable, "-m", "combo_lightning", "fit", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    # Its handler is there once the program's file is loaded, long before torch is.
+    until = time.monotonic() + 60
+    while not handles(process.pid, signal.SIGUSR1):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.send_signal(signal.SIGUSR1)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGUSR1, said
+    assert "stopped by SIGUSR1 at step 1," in said
+
+
+def handles(pid: int, number: int) -> bool:
+    """Tell whether a process has a handler for a signal."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
 
 
 @pytest.mark.slow

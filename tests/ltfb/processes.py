@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from combo_lightning.ltfb.groups import GroupPlace, free_port
+from combo_lightning.ltfb.groups import free_port
+from combo_lightning.ltfb.place import GroupPlace
 
 TIMEOUT_SECONDS = 120
 

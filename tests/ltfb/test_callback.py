@@ -25,7 +25,7 @@ from combo_lightning.ltfb import (
     TruncationSelection,
     Tuning,
 )
-from combo_lightning.ltfb.groups import GroupPlace
+from combo_lightning.ltfb.place import GroupPlace
 from combo_lightning.ltfb.record import RoundRecord, read_rounds
 from combo_lightning.ltfb.rounds import members
 from tests.ltfb.processes import Groups

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from combo_lightning.ltfb.channel import Channel, ChannelError, checksum, schema, within
 from combo_lightning.ltfb.directory import DirectoryChannel
-from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.membership import Beat
 from combo_lightning.ltfb.memory import MemoryChannel
+from combo_lightning.ltfb.place import GroupPlace
 
 TOKEN = "b" * 32
 TIMEOUT = 3.0

@@ -7,8 +7,8 @@ import pytest
 
 from combo_lightning.errors import InputError
 from combo_lightning.ltfb.conclusion import Final, conclude, eliminate, read_finals
-from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.membership import Membership
+from combo_lightning.ltfb.place import GroupPlace
 from combo_lightning.ltfb.population import (
     newest_complete_round,
     round_checkpoint,

@@ -4,16 +4,8 @@ from pathlib import Path
 import pytest
 
 from combo_lightning.errors import InputError
-from combo_lightning.ltfb.groups import (
-    GroupPlace,
-    TrainerGroups,
-    cut_launch,
-    free_port,
-    gpus,
-    host_address,
-    new_token,
-    own_devices,
-)
+from combo_lightning.ltfb.groups import TrainerGroups, cut_launch, free_port, host_address
+from combo_lightning.ltfb.place import GroupPlace, gpus, new_token, own_devices
 from tests.parallel.ranks import run_on_ranks
 
 

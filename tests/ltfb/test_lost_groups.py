@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from combo_lightning.ltfb import LTFB, TreeAveraging, TruncationSelection
-from combo_lightning.ltfb.groups import GroupPlace
+from combo_lightning.ltfb.place import GroupPlace
 from combo_lightning.ltfb.record import read_rounds
 from tests.ltfb.processes import Groups
 from tests.ltfb.toy import EVERY, options, train

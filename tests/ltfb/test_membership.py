@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from combo_lightning.errors import InputError
-from combo_lightning.ltfb.groups import GroupPlace
 from combo_lightning.ltfb.membership import Membership, read_beat
+from combo_lightning.ltfb.place import GroupPlace
 
 TOKEN = "a" * 32
 

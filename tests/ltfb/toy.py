@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from combo_lightning.ltfb import LTFB
-from combo_lightning.ltfb.groups import GroupPlace
+from combo_lightning.ltfb.place import GroupPlace
 
 ROWS, HELD_OUT, BATCH = 256, 64, 32
 # Steps between two rounds.

@@ -61,7 +61,7 @@ class Cluster:
 
     @contextmanager
     def lost(self, node: str, *, link: bool) -> Iterator[None]:
-        """Let a node crash, or its link go down; afterwards it is there again, and idle."""
+        """Let a node crash, or its link go down; afterwards it is there again."""
         wire = f"sl{self._setting('ID')}-{node.removeprefix('node')}"
         if link:
             subprocess.run(["ip", "link", "set", wire, "down"], check=True)
@@ -74,12 +74,13 @@ class Cluster:
                 subprocess.run(["ip", "link", "set", wire, "up"], check=True)
                 self.manage("kill-node", node)
             self.manage("start-node", node)
-            self.wait_for_idle(node)
+            self.wait_for_node(node)
 
-    def wait_for_idle(self, node: str, seconds: float = 60) -> None:
-        """Wait until a node can be used."""
+    def wait_for_node(self, node: str, seconds: float = 90) -> None:
+        """Wait until a node can be used, or is used already."""
         end = time.monotonic() + seconds
-        while self.run("sinfo", "-h", "-n", node, "-o", "%T").split("\n")[0] != "idle":
+        up = {"idle", "mixed", "allocated"}
+        while self.run("sinfo", "-h", "-n", node, "-o", "%T").split("\n")[0] not in up:
             assert time.monotonic() < end, self.run("sinfo", "-N", "-l")
             time.sleep(0.5)
 

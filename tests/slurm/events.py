@@ -143,7 +143,7 @@ def told_to_save(scene: Scene) -> Outcome:
 
 def time_limit(scene: Scene) -> Outcome:
     """The job's time is over before its training."""
-    job = scene.submit_fit(400, sbatch=("--time=1",))
+    job = scene.submit_fit(1100, sbatch=("--time=2",))
     job.wait_until(lambda: "time is nearly over" in job.text, PATIENCE)
     lost = scene.strike(job, 1, lambda: None)
     return scene.outcome(job, lost)
@@ -225,7 +225,7 @@ def group_without_node(scene: Scene) -> Outcome:
 def killed_group(scene: Scene) -> Outcome:
     """A process of a tournament is killed."""
     words = [DEMO, TOURNAMENTS, "--trainer.callbacks.every_n_train_steps=10",
-             *scene.options(300)]  # fmt: skip
+             *scene.options(500)]  # fmt: skip
     job = scene.cluster.submit(scene.folder, "--nodes=2", "--mem=1500", LTFB, *words)
     group = scene.run / "group_1"
     job.wait_until(lambda: step_of(group) >= 25)
@@ -239,12 +239,11 @@ def killed_group(scene: Scene) -> Outcome:
 def requeued_task(scene: Scene) -> Outcome:
     """A group that is a task of an array is queued again, and another one begins late."""
     words = [DEMO, TOURNAMENTS, "--trainer.callbacks.every_n_train_steps=10",
-             *scene.options(300), "--num_groups=3"]  # fmt: skip
-    sbatch = ("--output=%A_%a.log", "--mem=1500")
-    job = scene.cluster.submit(scene.folder, *sbatch, "--array=0-1", ARRAY, *words)
+             *scene.options(800), "--num_groups=3"]  # fmt: skip
+    job = scene.cluster.submit(scene.folder, "--mem=1500", "--array=0-1", ARRAY, *words)
     group = scene.run / "group_1"
     job.wait_until(lambda: step_of(group) >= 25)
-    late = scene.cluster.submit(scene.folder, *sbatch, "--array=2", ARRAY, *words)
+    late = scene.cluster.submit(scene.folder, "--mem=1500", "--array=2", ARRAY, *words)
     lost = scene.strike(
         job, 25, lambda: _do(scene, "scontrol", "requeue", f"{job.number}_1"), group
     )

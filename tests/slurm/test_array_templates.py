@@ -15,7 +15,7 @@ from combo_lightning.data.dataset import read_dataset
 from tests.conftest import ROOT, Outcome
 from tests.inference.models import make_checkpoint, make_data
 from tests.slurm.cluster import Cluster, Job
-from tests.slurm.test_templates import DEMO, SMALL
+from tests.slurm.events import DEMO, SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 

@@ -140,6 +140,8 @@ def test_a_tournament_names_its_champion_after(
     rounds = read_rounds(outcome.run)
     groups = {group for _, group in rounds}
     newest = max(number for number, _ in rounds)
-    # All groups are there at the end, the lost one and the late one too.
-    late = {group for number, group in rounds if number >= newest - 5}
+    # All groups meet others in the second half, the lost one and the late one too.
+    late = {
+        group for (number, group), record in rounds.items() if number > newest / 2 and record.met
+    }
     assert late == groups

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from combo_lightning.ltfb.groups import gpus, own_devices
+from combo_lightning.ltfb.place import gpus, own_devices
 from tests.conftest import ROOT
 from tests.slurm.cluster import Cluster, Job
-from tests.slurm.test_templates import DDP, DEMO, FIT, SHORT
+from tests.slurm.events import DDP, DEMO, FIT, SHORT
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
