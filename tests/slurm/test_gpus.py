@@ -15,7 +15,8 @@ import pytest
 from combo_lightning.ltfb.place import gpus, own_devices
 from tests.conftest import ROOT
 from tests.slurm.cluster import Cluster, Job
-from tests.slurm.events import DDP, DEMO, FIT, SHORT
+from tests.slurm.events import DDP, DEMO, FIT
+from tests.slurm.test_templates import SHORT
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
