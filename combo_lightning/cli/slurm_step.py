@@ -8,7 +8,8 @@ from lightning.fabric.plugins import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from combo_lightning.errors import InputError
-from combo_lightning.slurm import SlurmStep, find_step
+from combo_lightning.slurm.environment import SlurmStep
+from combo_lightning.slurm.step import Step, find_step
 
 
 def enter_step(config: Any, words: Sequence[str]) -> ClusterEnvironment | None:
@@ -33,6 +34,24 @@ def enter_step(config: Any, words: Sequence[str]) -> ClusterEnvironment | None:
         # An allocation, but one process: Lightning starts the others, as on a workstation.
         plain = "SLURM_NTASKS" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ
         return LightningEnvironment() if plain else None
+    lay_out(config, words, step)
+    return SlurmStep(step)
+
+
+def lay_out(config: Any, words: Sequence[str], step: Step) -> tuple[int, int]:
+    """Set the trainer's size from a step.
+
+    Args:
+        config: Configuration of the command.
+        words: The command line.
+        step: The step, of several processes.
+
+    Returns:
+        Nodes and devices of a trainer group.
+
+    Raises:
+        InputError: If the step and the configuration do not fit.
+    """
     num_groups = config.num_groups if config.group is None else 1
     nodes, devices = step.shape(num_groups)
     whose = "" if num_groups == 1 else f", cut into {num_groups} trainer groups,"
@@ -50,7 +69,7 @@ def enter_step(config: Any, words: Sequence[str]) -> ClusterEnvironment | None:
             f"{nodes * devices} processes would train one model, and nothing says how they share "
             "the work; add --config configs/ddp.yaml, or another overlay"
         )
-    return SlurmStep(step)
+    return nodes, devices
 
 
 def value_of(option: str, words: Sequence[str]) -> str | None:

@@ -111,3 +111,40 @@ def host_names(nodes: str) -> list[str]:
         nodes: As Slurm writes lists, such as ``rack[1-2]n3``.
     """
     return ask_slurm("scontrol", "show", "hostnames", nodes).split()
+
+
+def facts_of_tasks(job: str) -> list[dict[str, str]]:
+    """Ask for everything of a job, of an array one entry a task.
+
+    Args:
+        job: Its id.
+
+    Raises:
+        InputError: If Slurm does not know it: it forgets ended jobs after some minutes.
+    """
+    lines = ask_slurm("scontrol", "show", "job", "-o", job).splitlines()
+    return [facts_of(line) for line in lines if line.strip()]
+
+
+def my_jobs(prefix: str) -> list[str]:
+    """List the user's jobs that wait or run, of an array once.
+
+    Args:
+        prefix: How their names begin.
+    """
+    said = ask_slurm("squeue", "--me", "--noheader", "--format=%F %j")
+    found = (line.split(maxsplit=1) for line in said.splitlines() if line.strip())
+    return list(dict.fromkeys(job for job, name in found if name.startswith(prefix)))
+
+
+def partitions() -> str:
+    """Say which partitions there are, such as ``main (4 nodes), debug (2 nodes)``."""
+    said = ask_slurm("sinfo", "--noheader", "--summarize", "--format=%R %D %l")
+    found = [line.split() for line in said.splitlines() if line.strip()]
+    return ", ".join(f"{name} ({nodes} nodes, at most {time})" for name, nodes, time in found)
+
+
+def kill_wait() -> int:
+    """Give the seconds between a cancelled job's SIGTERM and its end."""
+    found = re.search(r"^KillWait\s*=\s*(\d+)", ask_slurm("scontrol", "show", "config"), re.M)
+    return int(found[1]) if found else 30

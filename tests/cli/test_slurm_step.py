@@ -8,7 +8,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from combo_lightning.cli.slurm_step import enter_step, value_of
 from combo_lightning.errors import InputError
-from combo_lightning.slurm import SlurmStep
+from combo_lightning.slurm.environment import SlurmStep
 from tests.slurm.test_step import SRUN
 
 LAUNCH = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK")
