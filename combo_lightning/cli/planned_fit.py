@@ -40,7 +40,6 @@ class PlannedFit:
 
     Args:
         data: The data set.
-        run_dir: The run folder that the options name; None: none.
         resumed: Whether it goes on with a run.
         fingerprint: The data set's.
         parameters: Weights of a model.
@@ -52,7 +51,6 @@ class PlannedFit:
     """
 
     data: Path
-    run_dir: Path | None
     resumed: bool
     fingerprint: str
     parameters: int
@@ -110,9 +108,6 @@ class _Planner(ComboCLI):
         rows = datamodule.trainer_group_rows.epoch_rows
         self.planned = PlannedFit(
             data=datamodule.path,
-            run_dir=None
-            if not (config.resume or config.run_dir)
-            else Path(config.resume or config.run_dir),
             resumed=bool(config.resume),
             fingerprint=catalog.data_fingerprint,
             parameters=parameters,

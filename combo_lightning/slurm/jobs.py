@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -137,11 +138,29 @@ def my_jobs(prefix: str) -> list[str]:
     return list(dict.fromkeys(job for job, name in found if name.startswith(prefix)))
 
 
-def partitions() -> str:
-    """Say which partitions there are, such as ``main (4 nodes), debug (2 nodes)``."""
-    said = ask_slurm("sinfo", "--noheader", "--summarize", "--format=%R %D %l")
+@dataclass(frozen=True)
+class Partition:
+    """A partition.
+
+    Args:
+        nodes: How many it has.
+        time_limit: Its jobs' longest time, in Slurm's words.
+        default: Whether jobs go there that name none.
+    """
+
+    nodes: int
+    time_limit: str
+    default: bool
+
+
+def partition_sizes() -> dict[str, Partition]:
+    """Ask which partitions there are."""
+    said = ask_slurm("sinfo", "--noheader", "--summarize", "--format=%P %D %l")
     found = [line.split() for line in said.splitlines() if line.strip()]
-    return ", ".join(f"{name} ({nodes} nodes, at most {time})" for name, nodes, time in found)
+    return {
+        name.rstrip("*"): Partition(int(nodes), limit, name.endswith("*"))
+        for name, nodes, limit in found
+    }
 
 
 def kill_wait() -> int:

@@ -47,8 +47,14 @@ class Option:
         return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
 
 
-def read_options(words: Sequence[str]) -> tuple[list[Option], list[str]]:
+def read_options(
+    words: Sequence[str], own_flags: Sequence[str] = ()
+) -> tuple[list[Option], list[str]]:
     """Read the options at the beginning of a command line, as sbatch does.
+
+    Args:
+        words: The command line.
+        own_flags: Options without a value that are known besides.
 
     Returns:
         The options, and what follows them.
@@ -68,7 +74,7 @@ def read_options(words: Sequence[str]) -> tuple[list[Option], list[str]]:
         if word == "--":
             break
         name, value = _split(word)
-        if value is None and name not in FLAGS:
+        if value is None and name not in (*FLAGS, *own_flags):
             if not rest:
                 raise InputError(f"sbatch's option --{name} needs a value, such as --{name}=VALUE")
             value = rest.pop(0)
@@ -293,3 +299,59 @@ def command_of(text: str, variables: Mapping[str, str]) -> list[str] | None:
         elif not known.startswith("-") and words and words[-1].startswith("-"):
             words.pop()
     return words
+
+
+def array_tasks(spec: str) -> list[int]:
+    """List the tasks of an array.
+
+    Raises:
+        InputError: If it is no list of numbers.
+
+    Example:
+        >>> array_tasks("1,4-10:3%2")
+        [1, 4, 7, 10]
+    """
+    tasks: list[int] = []
+    for part in spec.split("%")[0].split(","):
+        found = re.fullmatch(r"(\d+)(?:-(\d+)(?::([1-9]\d*))?)?", part)
+        if found is None:
+            raise InputError(f"--array is '{spec}'; give numbers and ranges, such as 0-7%4")
+        first, last, step = int(found[1]), int(found[2] or found[1]), int(found[3] or 1)
+        tasks += range(first, last + 1, step)
+    return tasks
+
+
+def job_variables(options: Iterable[Option], tasks: tuple[int, ...] | None) -> dict[str, str]:
+    """Tell what is known of a job's variables before it runs; of an array those of its first task.
+
+    Args:
+        options: All of sbatch's options.
+        tasks: The tasks of each node; None: not known.
+    """
+    known: dict[str, str] = {}
+    if tasks is not None:
+        known |= dict.fromkeys(("SLURM_JOB_NUM_NODES", "SLURM_NNODES"), str(len(tasks)))
+        known["SLURM_NTASKS"] = str(sum(tasks))
+    spec = next((option.value for option in options if option.name == "array"), None)
+    if spec:
+        numbers = array_tasks(spec)
+        known["SLURM_ARRAY_TASK_ID"] = known["SLURM_ARRAY_TASK_MIN"] = str(min(numbers))
+        known["SLURM_ARRAY_TASK_MAX"] = str(max(numbers))
+        known["SLURM_ARRAY_TASK_COUNT"] = str(len(numbers))
+    return known
+
+
+def log_pattern(output: str, job: str, name: str) -> str:
+    """Name a job's log files, with ``*`` for what differs between an array's tasks.
+
+    Args:
+        output: Value of --output.
+        job: The job's number.
+        name: Its name.
+
+    Example:
+        >>> log_pattern("/r/job-%A_%a.log", "12", "fit")
+        '/r/job-12_*.log'
+    """
+    known = {"%": "%", "j": job, "A": job, "x": name}
+    return re.sub(r"%\d*(%|\w)", lambda found: known.get(found[1], "*"), output)
