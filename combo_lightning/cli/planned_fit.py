@@ -41,6 +41,7 @@ class PlannedFit:
     Args:
         data: The data set.
         resumed: Whether it goes on with a run.
+        joins: Whether it is one trainer group that meets others, who may be there already.
         fingerprint: The data set's.
         parameters: Weights of a model.
         num_groups: Trainer groups.
@@ -52,6 +53,7 @@ class PlannedFit:
 
     data: Path
     resumed: bool
+    joins: bool
     fingerprint: str
     parameters: int
     num_groups: int
@@ -109,6 +111,7 @@ class _Planner(ComboCLI):
         self.planned = PlannedFit(
             data=datamodule.path,
             resumed=bool(config.resume),
+            joins=config.group is not None,
             fingerprint=catalog.data_fingerprint,
             parameters=parameters,
             num_groups=config.num_groups,

@@ -43,9 +43,15 @@ class RunProgress:
     @property
     def statuses(self) -> dict[int, dict[str, Any]]:
         """What each group, or the one model, last said of itself; without those that did not."""
-        groups = range(max(1, self.num_groups))
-        found = {group: self._read(group, STATUS) for group in groups}
-        return {group: status for group, status in found.items() if status}
+        found = {}
+        for group in range(max(1, self.num_groups)):
+            status, record = self._read(group, STATUS), self._read(group, RECORD)
+            if record.get("status") in ("finished", "interrupted"):
+                # The record is the last to be written.
+                status |= {"step": record.get("steps", 0), "epoch": record.get("epochs", 0)}
+            if status:
+                found[group] = status
+        return found
 
     @property
     def outcome(self) -> str:

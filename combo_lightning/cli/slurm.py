@@ -91,8 +91,7 @@ def status_line(job: Job, now: float) -> str:
     if job.run is None:
         return f"{said}: {state}"
     progress = RunProgress.read(job.run, now)
-    running = job.state in ("RUNNING", "COMPLETING")
-    parts = [progress.words(running=running), progress.restarts()]
+    parts = [progress.words(running=job.state == "RUNNING"), progress.restarts()]
     if job.ended:
         parts.insert(0, _outcome(progress, known=bool(job.state)))
     return f"{said}: {state}; {job.run}: {'; '.join(part for part in parts if part) or 'waiting'}"
@@ -129,7 +128,7 @@ def _cancel(words: list[str]) -> None:
     parser = _parser("cancel", "End a job; its processes save first.")
     parser.add_argument("name", metavar="RUN|JOB")
     name = parser.parse_args(words).name
-    jobs = [job for job in _one(name) if not job.ended]
+    jobs = [job for job in _one(name) if not job.ending]
     if not jobs:
         raise InputError(f"{name} has ended already: {status_line(_one(name)[0], time.time())}")
     for job in jobs:

@@ -28,10 +28,7 @@ LOOK_SECONDS = 5
 WHERE = frozenset(
     ("account", "clusters", "constraint", "exclude", "nodelist", "partition", "qos", "reservation")
 )
-LOOK = """for path in "$@"; do
-    if test -d "$path"; then ls -A "$path" | grep -q .; else test -r "$path"; fi ||
-        echo "$SLURMD_NODENAME $path"
-done"""
+LOOK = 'for path in "$@"; do test -r "$path" || echo "$SLURMD_NODENAME $path"; done'
 
 
 def check_fit(fit: "PlannedFit", folder: Path, options: Sequence[Option]) -> list[str]:
@@ -123,7 +120,8 @@ def check_time(fit: "PlannedFit", folder: Path, options: Sequence[Option]) -> li
     rate = measured_rate(fit, folder)
     if rate is None:
         return []
-    steps = fit.steps - (_record(folder).get("steps") or 0 if fit.resumed else 0)
+    before = _record(folder) or _record(folder / "group_0")
+    steps = fit.steps - (before.get("steps", 0) if fit.resumed else 0)
     seconds = max(0, steps) * fit.batch_size / rate.rows_per_second
     said = (
         f"time: at most {clock(seconds)}, at {rate.rows_per_second:,.0f} rows a second as in "
@@ -216,9 +214,10 @@ def ask_whether(script: str, chosen: Sequence[Option], folder: Path) -> None:
     try:
         ask_slurm("sbatch", "--test-only", *map(str, chosen), path)
     except InputError as error:
-        raise InputError(
-            f"Slurm would not take the job: {error} (partitions: {_listed(partition_sizes())})"
-        ) from error
+        said = f"Slurm would not take the job: {error}"
+        if "partition" in said or "limit" in said:
+            said += f" (partitions: {_listed(partition_sizes())})"
+        raise InputError(said) from error
 
 
 def look_on_nodes(options: Sequence[Option], paths: Sequence[Path]) -> str:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import shlex
 import sys
 import tempfile
@@ -20,8 +21,9 @@ from combo_lightning.cli.slurm_checks import (
     look_on_nodes,
 )
 from combo_lightning.cli.slurm_step import value_of
+from combo_lightning.data.dataset import MANIFEST
 from combo_lightning.errors import InputError, did_you_mean
-from combo_lightning.ltfb.plan import PLAN
+from combo_lightning.ltfb.plan import PLAN, Plan
 from combo_lightning.runs.folder import CONFIG, new_run_dir, write_aside
 from combo_lightning.slurm.job_status import SUBMITTED, TRACES, find_jobs
 from combo_lightning.slurm.jobs import ask_slurm
@@ -144,13 +146,13 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if arguments else 2
     request = Request.read(arguments)
     options = merge(script_options(request.template), request.chosen)
+    check_partition(options)
     target = look_at(request, options)
     for sentence in check_fit(target.fit, target.folder, options) if target.fit else []:
         sys.stdout.write(f"{sentence}\n")
     # The template's own name and log give way to these; the user's do not.
     options = merge(merge(options, _own_options(request, target, options)), request.chosen)
     script = compose_script(request.template, options, target.words)
-    check_partition(options)
     with tempfile.TemporaryDirectory() as aside:
         ask_whether(script, request.chosen, Path(aside))
     sys.stdout.write(f"{look_on_nodes(options, target.paths())}\n")
@@ -184,8 +186,9 @@ class Target:
     def paths(self) -> list[Path]:
         """List what the nodes must see: all that is named and is there, and where the run goes."""
         values = [word.partition("=")[2] or word for word in self.words]
-        named = [Path(value) for value in values if value and Path(value).exists()]
-        data = [self.fit.data] if self.fit else []
+        named = [Path(value) for value in values if os.path.exists(value)]
+        # A folder may be there and be empty.
+        data = [self.fit.data / MANIFEST] if self.fit else []
         parent = next(p for p in self.folder.absolute().parents if p.exists())
         return list(dict.fromkeys(path.absolute() for path in [*data, *named, parent]))
 
@@ -231,8 +234,15 @@ def _look_at_fit(request: Request, words: list[str], tasks: tuple[int, ...] | No
     # Where there is no folder yet, one is named: what must have one is not refused.
     planned = plan_fit([*words, *([] if named else ["--run_dir=new"])], tasks)
     folder = Path(named) if named else new_run_dir(planned.data)
+    if resume and (folder / PLAN).is_file():
+        before = Plan.read(folder).num_groups
+        if before != planned.num_groups:
+            raise InputError(
+                f"{folder} is a run of {before} trainer groups, but this job would have "
+                f"{planned.num_groups}; ask for as many --nodes, or set --num_groups {before}"
+            )
     taken = next((name for name in (CONFIG, PLAN) if (folder / name).exists()), None)
-    if taken and not resume:
+    if taken and not resume and not planned.joins:
         raise InputError(
             f"{folder} holds a run already; go on with '--resume {folder}' or choose another "
             "--run_dir"

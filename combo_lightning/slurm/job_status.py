@@ -47,6 +47,11 @@ class Job:
         return not self.state or self.state in ENDED
 
     @property
+    def ending(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self.ended or self.state == "COMPLETING"
+
+    @property
     def logs(self) -> list[Path]:
         """The files that it writes to."""
         if self.facts and "StdOut" in self.facts and "4294967294" not in self.facts["StdOut"]:
@@ -69,9 +74,11 @@ class Job:
             when = "" if start == "Unknown" else f", to start {start.replace('T', ' ')}"
             return f"PENDING ({facts.get('Reason', '')}){when}"
         if self.state in ENDED:
-            code = facts.get("ExitCode", "0:0").removesuffix(":0")
-            why = "" if self.state == "COMPLETED" else f" (exit code {code})"
-            return f"{self.state} after {ran}{why}"
+            code, _, number = facts.get("ExitCode", "0:0").partition(":")
+            why = f" (signal {number})" if number != "0" else f" (exit code {code})"
+            return f"{self.state} after {ran}{'' if (code, number) == ('0', '0') else why}"
+        if self.state == "COMPLETING":
+            return f"COMPLETING on {facts.get('NodeList', '')} after {ran}"
         end = end_time(facts)
         # Of a job without a limit Slurm says that it ends in a year.
         unlimited = facts.get("TimeLimit", "") in ("UNLIMITED", "365-00:00:00")
