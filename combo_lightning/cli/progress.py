@@ -43,22 +43,15 @@ class RunProgress:
     @property
     def statuses(self) -> dict[int, dict[str, Any]]:
         """What each group, or the one model, last said of itself; without those that did not."""
-        found = {}
-        for group in range(max(1, self.num_groups)):
-            status, record = self._read(group, STATUS), self._read(group, RECORD)
-            if record.get("status") in ("finished", "interrupted"):
-                # The record is the last to be written.
-                status |= {"step": record.get("steps", 0), "epoch": record.get("epochs", 0)}
-            if status:
-                found[group] = status
-        return found
+        found = {g: read_status(self._folder(g)) for g in range(max(1, self.num_groups))}
+        return {group: status for group, status in found.items() if status}
 
     @property
     def outcome(self) -> str:
         """``finished``, ``interrupted``, ``running``, or empty: it has not begun."""
         if self.num_groups and (self.folder / CHAMPION).is_file():
             return "finished"
-        said = {self._read(g, RECORD).get("status", "") for g in range(max(1, self.num_groups))}
+        said = {self._record(g).get("status", "") for g in range(max(1, self.num_groups))}
         # As far as one is not done, all are not.
         return next((word for word in ("running", "interrupted", "") if word in said), "finished")
 
@@ -70,7 +63,7 @@ class RunProgress:
         """
         found = self.statuses
         if not found:
-            return "starting" if running else ""
+            return ""
         steps = [status.get("step", 0) for status in found.values()]
         last = max(status.get("max_steps") or 0 for status in found.values())
         of = f" of {last:,}" if last else ""
@@ -101,7 +94,7 @@ class RunProgress:
         silent = {
             group: self.now - status.get("time", 0.0)
             for group, status in found.items()
-            if not alive[group] and self._read(group, RECORD).get("status") != "finished"
+            if not alive[group] and self._record(group).get("status") != "finished"
         }
         ends = [
             (status["max_steps"] - status.get("step", 0)) / status["steps_per_second"]
@@ -129,19 +122,34 @@ class RunProgress:
 
     def restarts(self) -> str:
         """Say how often the job began again, and why; empty: never."""
-        attempts = _read_json(self.folder / ATTEMPTS).get("attempts", [])
+        attempts = read_json(self.folder / ATTEMPTS).get("attempts", [])
         if len(attempts) < 2:
             return ""
         why = next((a["why"] for a in reversed(attempts) if a.get("why")), "")
         times = f"{len(attempts) - 1} restart{'s' if len(attempts) > 2 else ''}"
         return f"{times}, the last after: {why}" if why else times
 
-    def _read(self, group: int, name: str) -> dict[str, Any]:
-        folder = self.folder / f"group_{group}" if self.num_groups else self.folder
-        return _read_json(folder / name)
+    def _folder(self, group: int) -> Path:
+        return self.folder / f"group_{group}" if self.num_groups else self.folder
+
+    def _record(self, group: int) -> dict[str, Any]:
+        return read_json(self._folder(group) / RECORD)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_status(folder: Path) -> dict[str, Any]:
+    """Read what a run, or a group, last said of itself; empty: nothing yet.
+
+    Args:
+        folder: Its own run folder.
+    """
+    status, record = read_json(folder / STATUS), read_json(folder / RECORD)
+    if record.get("status") in ("finished", "interrupted"):
+        # The record is the last to be written.
+        status |= {"step": record.get("steps", 0), "epoch": record.get("epochs", 0)}
+    return status
+
+
+def read_json(path: Path) -> dict[str, Any]:
     """Read a file; empty: it is not there, or not whole."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -174,7 +182,7 @@ def progress_table(folder: Path, alive: dict[int, bool]) -> Any:
     for head in ("group", "step", "epoch", "steps/s", "round", "score", "learning rate", ""):
         table.add_column(head, justify="left" if not head else "right")
     for group, running in alive.items():
-        s = _read_json(folder / f"group_{group}" / STATUS)
+        s = read_status(folder / f"group_{group}")
         rate = s.get("steps_per_second")
         table.add_row(
             str(group),
@@ -196,7 +204,7 @@ def progress_line(folder: Path, num_groups: int) -> str:
         folder: The run folder of all groups.
         num_groups: How many there are.
     """
-    found = [_read_json(folder / f"group_{group}" / STATUS) for group in range(num_groups)]
+    found = [read_status(folder / f"group_{group}") for group in range(num_groups)]
     steps = ", ".join(f"{s.get('step', 0):,}" for s in found)
     rounds = max((s.get("round", 0) for s in found), default=0)
     return f"steps {steps}; round {rounds}"

@@ -16,7 +16,8 @@ from combo_lightning.slurm.jobs import ask_slurm, kill_wait, my_jobs
 
 PREFIX = "combo-"
 LINES = 20
-LOOK_SECONDS = 0.5
+# The controller answers many users.
+LOOK_SECONDS = 2.0
 HELP = """usage: combo-lightning slurm submit [--dry-run] [options of sbatch] TEMPLATE [options]
        combo-lightning slurm status [RUN or JOB ...]
        combo-lightning slurm logs   [--lines N] [--follow] RUN or JOB
@@ -94,7 +95,9 @@ def status_line(job: Job, now: float) -> str:
     parts = [progress.words(running=job.state == "RUNNING"), progress.restarts()]
     if job.ended:
         parts.insert(0, _outcome(progress, known=bool(job.state)))
-    return f"{said}: {state}; {job.run}: {'; '.join(part for part in parts if part) or 'waiting'}"
+    return (
+        f"{said}: {state}; {job.run}: {'; '.join(part for part in parts if part) or 'no step yet'}"
+    )
 
 
 def _outcome(progress: RunProgress, *, known: bool) -> str:
@@ -151,8 +154,10 @@ def again(run: Path) -> str:
     Args:
         run: The run folder.
     """
-    words = ["slurm", "submit", "fit", "--resume", str(run)]
-    return shlex.join(["combo-lightning", *submitted(run).get("again", words)])
+    begun = RunProgress.read(run, 0.0).outcome
+    words = submitted(run).get("again" if begun else "command")
+    words = words or ["slurm", "submit", "fit", "--resume", str(run)]
+    return shlex.join(["combo-lightning", *words])
 
 
 def _logs(words: list[str]) -> None:
@@ -166,18 +171,16 @@ def _logs(words: list[str]) -> None:
     parser.add_argument("--lines", type=int, default=LINES, help="how many (default: %(default)s)")
     parser.add_argument("--follow", action="store_true", help="go on until the job ends")
     asked = parser.parse_args(words)
-    jobs = _one(asked.name)
-    logs = list(dict.fromkeys(log for job in jobs for log in job.logs))
-    if asked.follow and len(logs) != 1:
+    jobs = _await_log(asked.name) if asked.follow else _one(asked.name)
+    logs = _logs_of(jobs)
+    if asked.follow and len(logs) > 1:
         raise InputError(
-            f"{asked.name} has {len(logs)} logs, but one can be followed; name a job that has "
-            "begun, of an array one task (JOB_TASK)"
+            f"{asked.name} has {len(logs)} logs, but one can be followed; name one task of the "
+            "array (JOB_TASK)"
         )
-    there = [log for log in logs if log.is_file()]
-    if not there:
-        place = ", ".join(map(str, logs)) or "its place is not known"
-        raise InputError(f"{asked.name} has no log ({place}): {jobs[0].words(time.time())}")
-    for log in there:
+    if not logs:
+        raise InputError(f"{asked.name} has no log: {jobs[0].words(time.time())}")
+    for log in logs:
         with log.open("rb") as file:
             sys.stdout.write(f"==> {log} <==\n{_end_of(file, asked.lines)}")
             if asked.follow:
@@ -185,6 +188,24 @@ def _logs(words: list[str]) -> None:
     run = jobs[0].run
     for log in sorted(run.glob("group_*/log.txt")) if run is not None else []:
         sys.stdout.write(f"also: {log}\n")
+
+
+def _logs_of(jobs: list[Job]) -> list[Path]:
+    """List the logs that are there."""
+    return [log for log in dict.fromkeys(log for job in jobs for log in job.logs) if log.is_file()]
+
+
+def _await_log(name: str) -> list[Job]:
+    """Wait until a job has begun to write, or has ended without."""
+    jobs, said = _one(name), False
+    while not _logs_of(jobs) and not all(job.ended for job in jobs):
+        if not said:
+            sys.stdout.write(f"waiting: {status_line(jobs[0], time.time())}\n")
+            sys.stdout.flush()
+        said = True
+        time.sleep(LOOK_SECONDS)
+        jobs = _one(name)
+    return jobs
 
 
 def _end_of(file: Any, lines: int) -> str:

@@ -1,6 +1,5 @@
 """What is looked at before a job is submitted: disk, time, the partition, and what nodes see."""
 
-import json
 import math
 import re
 import shutil
@@ -10,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from combo_lightning.cli.progress import RECORD
+from combo_lightning.cli.progress import RECORD, STATUS, read_json
 from combo_lightning.errors import InputError
 from combo_lightning.runs.folder import CONFIG
 from combo_lightning.slurm.job_status import clock
@@ -89,12 +88,12 @@ class Rate:
     Args:
         rows_per_second: Training rows, of a group.
         run: The run.
-        ended: When it ended.
+        ended: When it ended, or was last heard of, in seconds of `time.time`.
     """
 
     rows_per_second: float
     run: Path
-    ended: datetime
+    ended: float
 
 
 def check_time(fit: "PlannedFit", folder: Path, options: Sequence[Option]) -> list[str]:
@@ -120,7 +119,7 @@ def check_time(fit: "PlannedFit", folder: Path, options: Sequence[Option]) -> li
     rate = measured_rate(fit, folder)
     if rate is None:
         return []
-    before = _record(folder) or _record(folder / "group_0")
+    before = read_json(folder / RECORD) or read_json(folder / "group_0" / RECORD)
     steps = fit.steps - (before.get("steps", 0) if fit.resumed else 0)
     seconds = max(0, steps) * fit.batch_size / rate.rows_per_second
     said = (
@@ -151,25 +150,24 @@ def measured_rate(fit: "PlannedFit", folder: Path) -> Rate | None:
 
 
 def _rate_of(run: Path, fit: "PlannedFit") -> Rate | None:
-    record = _record(run)
+    record, status = read_json(run / RECORD), read_json(run / STATUS)
     same = record.get("data", {}).get("fingerprint") == fit.fingerprint
-    if not same or record.get("parameters") != fit.parameters or "ended" not in record:
+    same = same and record.get("parameters") == fit.parameters
+    if not same or not record.get("starts") or not (run / CONFIG).is_file():
         return None
     start = record["starts"][-1]
-    ended = datetime.fromisoformat(record["ended"])
-    # Times are written in whole seconds.
-    seconds = max(1.0, (ended - datetime.fromisoformat(start["at"])).total_seconds())
+    began = datetime.fromisoformat(start["at"]).timestamp()
+    steps, ended = record.get("steps", 0), 0.0
+    if "ended" in record:
+        ended = datetime.fromisoformat(record["ended"]).timestamp()
+    if ended < began:
+        # It runs, perhaps again.
+        steps, ended = status.get("step", 0), status.get("time", 0.0)
     batch = re.search(r"^  batch_size: (\d+)$", (run / CONFIG).read_text("utf-8"), re.MULTILINE)
-    rows = (record["steps"] - start["step"]) * int(batch[1] if batch else 0)
-    return Rate(rows / seconds, run, ended) if rows > 0 else None
-
-
-def _record(run: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads((run / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found
+    rows = (steps - start["step"]) * int(batch[1] if batch else 0)
+    # Times are written in whole seconds.
+    seconds = max(1.0, ended - began)
+    return Rate(rows / seconds, run, ended) if rows > 0 and ended >= began else None
 
 
 def check_partition(options: Sequence[Option]) -> None:
@@ -198,12 +196,12 @@ def _listed(sizes: dict[str, Any]) -> str:
     )
 
 
-def ask_whether(script: str, chosen: Sequence[Option], folder: Path) -> None:
+def ask_whether(script: str, options: Sequence[Option], folder: Path) -> None:
     """Ask Slurm whether it would take a job.
 
     Args:
         script: The script.
-        chosen: The options to give besides.
+        options: All of sbatch's options, which count more than its variables.
         folder: Where to put the script for that.
 
     Raises:
@@ -212,7 +210,7 @@ def ask_whether(script: str, chosen: Sequence[Option], folder: Path) -> None:
     path = folder / "job.sbatch"
     path.write_text(script, encoding="utf-8")
     try:
-        ask_slurm("sbatch", "--test-only", *map(str, chosen), path)
+        ask_slurm("sbatch", "--test-only", *options, path)
     except InputError as error:
         said = f"Slurm would not take the job: {error}"
         if "partition" in said or "limit" in said:

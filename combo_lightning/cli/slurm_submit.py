@@ -37,6 +37,7 @@ from combo_lightning.slurm.submission import (
     read_options,
     script_options,
     tasks_asked,
+    variable_options,
 )
 
 if TYPE_CHECKING:
@@ -145,16 +146,17 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.write(USAGE)
         return 0 if arguments else 2
     request = Request.read(arguments)
-    options = merge(script_options(request.template), request.chosen)
+    given = [*variable_options(os.environ), *request.chosen]
+    options = merge(script_options(request.template), given)
     check_partition(options)
     target = look_at(request, options)
     for sentence in check_fit(target.fit, target.folder, options) if target.fit else []:
         sys.stdout.write(f"{sentence}\n")
     # The template's own name and log give way to these; the user's do not.
-    options = merge(merge(options, _own_options(request, target, options)), request.chosen)
+    options = merge(merge(options, _own_options(request, target, options)), given)
     script = compose_script(request.template, options, target.words)
     with tempfile.TemporaryDirectory() as aside:
-        ask_whether(script, request.chosen, Path(aside))
+        ask_whether(script, options, Path(aside))
     sys.stdout.write(f"{look_on_nodes(options, target.paths())}\n")
     if request.dry_run:
         sys.stdout.write(f"would submit {target.folder / SCRIPT}:\n\n{script}")
@@ -283,9 +285,8 @@ def _submit(request: Request, target: Target, options: Sequence[Option], script:
     new = [p for p in (target.folder, *target.folder.parents) if not p.exists()]
     write_aside(path, script)
     try:
-        # sbatch's variables (SBATCH_PARTITION ..) count more than a script, and words most.
-        chosen = map(str, request.chosen)
-        job = ask_slurm("sbatch", "--parsable", *chosen, path).split(";")[0].strip()
+        # Words count more than sbatch's variables, and those more than the script's lines.
+        job = ask_slurm("sbatch", "--parsable", *options, path).split(";")[0].strip()
     except InputError:
         if before is not None:
             write_aside(path, before)

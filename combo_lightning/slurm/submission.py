@@ -31,6 +31,18 @@ SCRIPT_LINE = "#SBATCH"
 RIVALS = {"requeue": "no-requeue", "no-requeue": "requeue"}
 
 
+# sbatch's variables count more than a script's lines, and less than its command line.
+VARIABLES = {
+    "SBATCH_ACCOUNT": "account",
+    "SBATCH_CLUSTERS": "clusters",
+    "SBATCH_CONSTRAINT": "constraint",
+    "SBATCH_PARTITION": "partition",
+    "SBATCH_QOS": "qos",
+    "SBATCH_RESERVATION": "reservation",
+    "SBATCH_TIMELIMIT": "time",
+}
+
+
 @dataclass(frozen=True)
 class Option:
     """One of sbatch's options.
@@ -176,6 +188,16 @@ def quote(word: str) -> str:
     if re.fullmatch(r"[\w@%+=:,./\[\]-]+", word, re.ASCII):
         return word
     return '"' + re.sub(r'(["\\])', r"\\\1", word) + '"'
+
+
+def variable_options(environment: Mapping[str, str]) -> list[Option]:
+    """Read the options that sbatch takes from its variables.
+
+    Args:
+        environment: The variables.
+    """
+    found = ((option, environment.get(name)) for name, option in VARIABLES.items())
+    return [Option(option, value) for option, value in found if value]
 
 
 def merge(template: Iterable[Option], chosen: Iterable[Option]) -> list[Option]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,16 @@ def test_the_time_limit_is_held_against_an_earlier_run_of_the_same_kind(
     assert "at most 0:01:00" in check_time(resumed, run, [])[0]
 
 
+def test_a_run_that_goes_on_tells_its_rate_by_its_status(tmp_path: Path) -> None:
+    # Its record's end is that of an earlier start.
+    run = earlier_run(tmp_path, "again", ended="2026-11-25T09:30:00+00:00")
+    assert check_time(FIT, tmp_path / "new", []) == []
+    began = datetime.fromisoformat("2026-11-25T10:00:00+00:00").timestamp()
+    (run / "status.json").write_text(json.dumps({"step": 400, "time": began + 60}))
+    (said,) = check_time(FIT, tmp_path / "new", [])
+    assert said == f"time: at most 0:20:00, at 500 rows a second as in {run}"
+
+
 def test_a_time_limit_that_leaves_none_to_train_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--time is 0:02:00, but a start with a save may take"):
         check_fit(FIT, tmp_path, [Option("time", "2")])
@@ -182,7 +193,11 @@ def test_a_line_tells_a_run_and_how_it_ended(tmp_path: Path) -> None:
 def test_the_way_to_go_on_is_named(tmp_path: Path) -> None:
     assert again(tmp_path) == f"combo-lightning slurm submit fit --resume {tmp_path}"
     words = ["slurm", "submit", "--nodes=2", "ltfb", "--resume", "a b"]
-    (tmp_path / "submitted.json").write_text(json.dumps({"again": words}))
+    command = ["slurm", "submit", "--nodes=2", "ltfb"]
+    (tmp_path / "submitted.json").write_text(json.dumps({"again": words, "command": command}))
+    # Nothing has begun that could be resumed.
+    assert again(tmp_path) == "combo-lightning slurm submit --nodes=2 ltfb"
+    (tmp_path / "run.json").write_text('{"status": "interrupted"}')
     assert again(tmp_path) == "combo-lightning slurm submit --nodes=2 ltfb --resume 'a b'"
 
 

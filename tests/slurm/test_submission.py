@@ -21,6 +21,7 @@ from combo_lightning.slurm.submission import (
     split_line,
     tasks_asked,
     time_limit,
+    variable_options,
 )
 from tests.conftest import ROOT
 
@@ -85,6 +86,13 @@ def test_chosen_options_win_over_the_templates() -> None:
         "--ntasks=2",
         "--requeue",
     ]
+
+
+def test_sbatchs_variables_win_over_the_template_and_words_over_both() -> None:
+    variables = variable_options({"SBATCH_TIMELIMIT": "5", "SBATCH_QOS": "", "HOME": "/"})
+    merged = merge(script_options(TEMPLATE), variables)
+    assert [str(o) for o in merged if o.name == "time"] == ["--time=5"]
+    assert time_limit(merge(merged, [Option("time", "7")])) == 420
 
 
 def test_a_composed_script_holds_the_options_in_place_of_the_templates() -> None:
