@@ -17,7 +17,7 @@ from combo_lightning.cli.group_of_fit import config_of
 from combo_lightning.cli.known_warnings import silence_known_warnings
 from combo_lightning.cli.lightning_cli import ComboCLI, start_cli
 from combo_lightning.cli.misfits import refuse_lonely_groups, refuse_misfits
-from combo_lightning.cli.slurm_step import lay_out, value_of
+from combo_lightning.cli.slurm_step import set_sizes, value_of
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError
 from combo_lightning.parallel.strategies import MeshParallel
@@ -81,7 +81,7 @@ class _Planner(ComboCLI):
         tasks = self.tasks_per_node
         if tasks is not None and sum(tasks) > 1:
             # Its number is not known yet.
-            lay_out(config, self.words, Step("JOB", "0", 0, 0, 0, tasks, "", ""))
+            set_sizes(config, self.words, Step("JOB", "0", 0, 0, 0, tasks, "", ""))
 
     def _instantiate_trainer(
         self, config: dict[str, Any], callbacks: list[pl.Callback]

@@ -34,11 +34,11 @@ def enter_step(config: Any, words: Sequence[str]) -> ClusterEnvironment | None:
         # An allocation, but one process: Lightning starts the others, as on a workstation.
         plain = "SLURM_NTASKS" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ
         return LightningEnvironment() if plain else None
-    lay_out(config, words, step)
+    set_sizes(config, words, step)
     return SlurmStep(step)
 
 
-def lay_out(config: Any, words: Sequence[str], step: Step) -> tuple[int, int]:
+def set_sizes(config: Any, words: Sequence[str], step: Step) -> tuple[int, int]:
     """Set the trainer's size from a step.
 
     Args:

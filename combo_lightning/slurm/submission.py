@@ -311,16 +311,25 @@ def command_of(text: str, variables: Mapping[str, str]) -> list[str] | None:
         return None
     words: list[str] = []
     for word in shlex.split(found[1]):
-        known = re.sub(
-            r"\$(?:\{(\w+)(?::?-[^}]*)?\}|(\w+))",
-            lambda m: variables.get(m[1] or m[2], m[0]),
-            word,
-        )
+        known = _expanded(word, variables)
         if "$" not in known:
             words.append(known)
         elif not known.startswith("-") and words and words[-1].startswith("-"):
             words.pop()
     return words
+
+
+def _expanded(word: str, variables: Mapping[str, str]) -> str:
+    """Put variables' values into a word, and the sums of templates: ``$((NAME + 1))``."""
+
+    def value(found: re.Match[str]) -> str:
+        known = variables.get(found[1] or found[2] or found[3])
+        if known is None:
+            return found[0]
+        return str(int(known) + int(found[4])) if found[3] else known
+
+    names = r"\$(?:\{(\w+)(?::?-[^}]*)?\}|(\w+)|\(\((\w+) *\+ *(\d+)\)\))"
+    return re.sub(names, value, word)
 
 
 def array_tasks(spec: str) -> list[int]:

@@ -190,6 +190,8 @@ def test_a_templates_command_is_found_with_what_is_known_of_the_job() -> None:
     variables = job_variables(options, tasks_asked(options))
     assert command_of(text, variables) == ["fit", "--num_groups", "2", "--group", "3", "--flag"]
     assert command_of("true\n", {}) is None
+    sums = 'combo-lightning fit --num_groups "$((SLURM_ARRAY_TASK_MAX + 1))" --x "$((N + 1))" "$@"'
+    assert command_of(sums, variables) == ["fit", "--num_groups", "6"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "scripts" / "slurm").glob("*.sbatch")))
