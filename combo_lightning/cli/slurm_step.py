@@ -38,16 +38,13 @@ def enter_step(config: Any, words: Sequence[str]) -> ClusterEnvironment | None:
     return SlurmStep(step)
 
 
-def set_sizes(config: Any, words: Sequence[str], step: Step) -> tuple[int, int]:
+def set_sizes(config: Any, words: Sequence[str], step: Step) -> None:
     """Set the trainer's size from a step.
 
     Args:
         config: Configuration of the command.
         words: The command line.
         step: The step, of several processes.
-
-    Returns:
-        Nodes and devices of a trainer group.
 
     Raises:
         InputError: If the step and the configuration do not fit.
@@ -69,7 +66,6 @@ def set_sizes(config: Any, words: Sequence[str], step: Step) -> tuple[int, int]:
             f"{nodes * devices} processes would train one model, and nothing says how they share "
             "the work; add --config configs/ddp.yaml, or another overlay"
         )
-    return nodes, devices
 
 
 def value_of(option: str, words: Sequence[str]) -> str | None:
