@@ -8,12 +8,11 @@ from combo_lightning.errors import InputError
 from combo_lightning.ltfb.conclusion import CHAMPION
 from combo_lightning.ltfb.groups import TrainerGroups, enter_groups
 from combo_lightning.ltfb.membership import CHANNEL
-from combo_lightning.ltfb.place import GroupPlace, group_folder, new_token
+from combo_lightning.ltfb.place import REJOIN_VARIABLE, GroupPlace, group_folder, new_token
 from combo_lightning.ltfb.population import DESCRIPTION, newest_complete_round, round_checkpoint
 from combo_lightning.parallel.processes import started_by_launcher
 from combo_lightning.runs.folder import CONFIG, read_record
 
-REJOIN_VARIABLE = "COMBO_LIGHTNING_REJOIN"
 TOKEN = "token"
 
 

@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning.pytorch as pl
 import pyarrow as pa
@@ -25,17 +25,17 @@ from combo_lightning.cli.group_of_fit import (
 )
 from combo_lightning.cli.known_warnings import silence_known_warnings
 from combo_lightning.cli.main import invocation
-from combo_lightning.cli.slurm_step import enter_step, value_of
+from combo_lightning.cli.misfits import let_groups_meet, refuse_misfits
+from combo_lightning.cli.slurm_step import enter_step
+from combo_lightning.cli.words import value_of
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.errors import InputError, RunStopped, SaveFailed, did_you_mean
 from combo_lightning.evaluation.metric import SCORE_NAMES
 from combo_lightning.ltfb import LTFB
-from combo_lightning.ltfb.groups import TrainerGroups
 from combo_lightning.ltfb.place import GroupPlace
 from combo_lightning.parallel.processes import (
     leave_process_group,
     process_rank,
-    refuse_fsdp1,
     started_by_launcher,
 )
 from combo_lightning.precision import Precision, choose_precision
@@ -53,12 +53,13 @@ from combo_lightning.runs.progress import RunProgressBar
 from combo_lightning.runs.status import RunStatus
 from combo_lightning.runs.stopping import StopOnSignal
 from combo_lightning.runs.test_comparison import TestComparison
-from combo_lightning.slurm import SlurmStep
+from combo_lightning.slurm.environment import SlurmStep
 from combo_lightning.task import ComboTask
 
 logger = logging.getLogger(__name__)
 
 
+CLI = TypeVar("CLI", bound="ComboCLI")
 RUN_DIR_VARIABLE = "COMBO_LIGHTNING_RUN_DIR"
 
 
@@ -69,6 +70,7 @@ class ComboCLI(LightningCLI):
     # Lightning of the processes.
     place: GroupPlace | None = None
     environment: ClusterEnvironment | None = None
+    _checkpoints_folder: Path | None = None
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -140,20 +142,15 @@ class ComboCLI(LightningCLI):
         """Choose the folder that this command works in, and its arithmetic.
 
         Raises:
-            InputError: If the run folder is taken, no checkpoint is named, or the precision is set
-                where `--precision` would not see it.
+            InputError: If the run folder is taken, or no checkpoint is named.
         """
         config = self.config[self.subcommand]
-        if config.trainer.precision is not None:
-            raise InputError(
-                f"trainer.precision is {config.trainer.precision}; set --precision (in a file: "
-                "precision, at the top) instead, which also knows auto"
-            )
-        refuse_fsdp1(config.trainer.strategy)
+        refuse_misfits(config)
         self.environment = enter_step(config, invocation())
         if self.subcommand == "fit":
             run_dir = self._run_dir(config.resume or config.run_dir, Path(config.data.path))
-            self.place, groups = self._join(config, run_dir)
+            let_groups_meet(config)
+            self.place, groups = join_group(config.num_groups, config.group, run_dir)
             self.environment = groups or self.environment
             if self.place is not None:
                 run_dir = self.place.group_folder
@@ -178,27 +175,6 @@ class ComboCLI(LightningCLI):
                 run_dir = run_dir.parent
         config.trainer.default_root_dir = str(run_dir)
         config.precision = choose_precision(config.precision, str(config.trainer.accelerator))
-
-    def _join(self, config: Any, run_dir: Path) -> tuple[GroupPlace | None, TrainerGroups | None]:
-        """Find this process's trainer group.
-
-        Raises:
-            InputError: If there are groups and no tournaments.
-        """
-        names = [str(getattr(c, "class_path", c)) for c in config.trainer.callbacks or []]
-        if config.num_groups > 1 and not any(name.endswith(".LTFB") for name in names):
-            raise InputError(
-                f"num_groups is {config.num_groups}, but no LTFB callback lets the groups meet; "
-                "add --config configs/ltfb.yaml"
-            )
-        if config.group is not None:
-            if not config.run_dir and not config.resume:
-                raise InputError("--group needs --run_dir, the folder in which the groups meet")
-            for callback, name in zip(config.trainer.callbacks or [], names, strict=True):
-                if name.endswith(".LTFB"):
-                    # Jobs of their own have nothing but the folder in common.
-                    callback.init_args.channel = "directory"
-        return join_group(config.num_groups, config.group, run_dir)
 
     def _run_dir(self, named: str | None, data: Path) -> Path:
         """Choose the run folder: one for all processes of a run.
@@ -332,6 +308,29 @@ class ComboCLI(LightningCLI):
         self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, verbose=False)
 
 
+def start_cli(cli: type[CLI], words: Sequence[str]) -> CLI:
+    """Read a command's words, and do what the class makes of them.
+
+    Args:
+        cli: The class.
+        words: The command and its options.
+    """
+    return cli(
+        ComboTask,
+        ComboDataModule,
+        save_config_callback=None,
+        parser_kwargs={"prog": "combo-lightning"},
+        trainer_defaults={
+            "logger": False,
+            "num_sanity_val_steps": 0,
+            "enable_model_summary": False,
+        },
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        args=list(words),
+    )
+
+
 def run(command: str, arguments: Sequence[str]) -> int:
     """Run ``fit``, ``validate`` or ``test``.
 
@@ -364,20 +363,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     with warnings.catch_warnings():
         silence_known_warnings(fits=command == "fit")
         try:
-            ComboCLI(
-                ComboTask,
-                ComboDataModule,
-                save_config_callback=None,
-                parser_kwargs={"prog": "combo-lightning"},
-                trainer_defaults={
-                    "logger": False,
-                    "num_sanity_val_steps": 0,
-                    "enable_model_summary": False,
-                },
-                auto_configure_optimizers=False,
-                load_from_checkpoint_support=False,
-                args=[command, *words],
-            )
+            start_cli(ComboCLI, [command, *words])
         except MisconfigurationException as error:
             raise InputError(f"the trainer's options do not fit: {error}") from error
         except StartGroups as groups:

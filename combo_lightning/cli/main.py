@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from functools import partial
 
 from combo_lightning import __version__
 from combo_lightning.errors import InputError, did_you_mean
@@ -27,7 +28,7 @@ COMMANDS = {
     "screen": "rank all pairs of drugs, or a library, from a checkpoint",
     "checkpoint": "put a checkpoint of several processes into one file",
     "ltfb": "report on tournaments, or replay their decisions",
-    "slurm": "run in batch scripts",
+    "slurm": "submit jobs with checks; their status and logs; cancel them; run in scripts",
     "demo": "simulate, fit, test and predict in three minutes",
 }
 LIGHTNING_COMMANDS = ("fit", "validate", "test")
@@ -111,7 +112,7 @@ def _say(sentence: str, *, debug: bool, code: int = 2) -> int:
 
 
 def run_command(name: str, arguments: Sequence[str]) -> int:
-    """Parse the options of one of our own commands from its function's signature, and call it.
+    """Call one of our own commands.
 
     The module ``cli/NAME.py`` holds ``run``, or ``SUBCOMMANDS`` (name to function): options and
     their help are the function's arguments and docstring. A module with ``main`` reads its words
@@ -124,24 +125,36 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
     Returns:
         The function's return value, or 0 where it returns nothing.
     """
-    from jsonargparse import ArgumentParser
-
     module = importlib.import_module(f"combo_lightning.cli.{name.replace('-', '_')}")
     if hasattr(module, "main"):
         return int(module.main(arguments))
+    return parse_command(name, arguments)() or 0
+
+
+def parse_command(name: str, arguments: Sequence[str]) -> Callable[[], int | None]:
+    """Parse the options of one of our own commands from its function's signature.
+
+    Args:
+        name: The command, whose module has no ``main``.
+        arguments: What follows it.
+
+    Returns:
+        The function with its arguments, to be called.
+    """
+    from jsonargparse import ArgumentParser
+
+    module = importlib.import_module(f"combo_lightning.cli.{name.replace('-', '_')}")
     choices: dict[str, Callable[..., int | None]] | None = getattr(module, "SUBCOMMANDS", None)
     positional = getattr(module, "POSITIONAL", False)
+    parser = ArgumentParser(prog=f"combo-lightning {name}", description=COMMANDS[name])
     if choices is None:
-        parser = ArgumentParser(prog=f"combo-lightning {name}", description=COMMANDS[name])
         parser.add_function_arguments(module.run, as_positional=positional)
         values = parser.parse_args(list(arguments))
-        return module.run(**values.as_dict()) or 0
-    parser = ArgumentParser(prog=f"combo-lightning {name}", description=COMMANDS[name])
+        return partial(module.run, **values.as_dict())
     subcommands = parser.add_subcommands(dest="source")
     for choice, function in choices.items():
         sub = ArgumentParser(description=(function.__doc__ or "").split("\n")[0])
         sub.add_function_arguments(function, as_positional=positional)
         subcommands.add_subcommand(choice, sub)
     values = parser.parse_args(list(arguments))
-    chosen = choices[values.source]
-    return chosen(**values[values.source].as_dict()) or 0
+    return partial(choices[values.source], **values[values.source].as_dict())

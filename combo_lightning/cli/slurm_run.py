@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from combo_lightning.cli.slurm_step import value_of
+from combo_lightning.cli.words import value_of
 from combo_lightning.errors import InputError
+from combo_lightning.ltfb.place import REJOIN_VARIABLE
 from combo_lightning.slurm.allocation import Allocation
 from combo_lightning.slurm.attempts import Attempts
 from combo_lightning.slurm.jobs import ask_slurm
@@ -136,8 +137,6 @@ class _Job:
             return ["fit", *self.options]
         if self.group is None:
             return ["fit", "--resume", str(self.run_dir)]
-        from combo_lightning.cli.group_of_fit import REJOIN_VARIABLE
-
         # It goes on beside groups that may train.
         os.environ[REJOIN_VARIABLE] = "1"
         return ["fit", *self.options]

@@ -7,9 +7,11 @@ from typing import Any
 from lightning.fabric.plugins import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
+from combo_lightning.cli.words import value_of
 from combo_lightning.errors import InputError
 from combo_lightning.ltfb.place import GroupPlace
-from combo_lightning.slurm import SlurmStep, find_step
+from combo_lightning.slurm.environment import SlurmStep
+from combo_lightning.slurm.step import Step, find_step
 
 
 def enter_step(config: Any, words: Sequence[str]) -> ClusterEnvironment | None:
@@ -34,6 +36,21 @@ def enter_step(config: Any, words: Sequence[str]) -> ClusterEnvironment | None:
         # An allocation, but one process: Lightning starts the others, as on a workstation.
         plain = "SLURM_NTASKS" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ
         return LightningEnvironment() if plain else None
+    set_sizes(config, words, step)
+    return SlurmStep(step)
+
+
+def set_sizes(config: Any, words: Sequence[str], step: Step) -> None:
+    """Set the trainer's size from a step.
+
+    Args:
+        config: Configuration of the command.
+        words: The command line.
+        step: The step, of several processes.
+
+    Raises:
+        InputError: If the step and the configuration do not fit.
+    """
     one_group = config.group is not None or GroupPlace.from_environment() is not None
     num_groups = 1 if one_group else config.num_groups
     nodes, devices = step.shape(num_groups)
@@ -52,15 +69,3 @@ def enter_step(config: Any, words: Sequence[str]) -> ClusterEnvironment | None:
             f"{nodes * devices} processes would train one model, and nothing says how they share "
             "the work; add --config configs/ddp.yaml, or another overlay"
         )
-    return SlurmStep(step)
-
-
-def value_of(option: str, words: Sequence[str]) -> str | None:
-    """Find the value of an option on the command line; the last counts."""
-    found = None
-    for i, word in enumerate(words):
-        if word == option and i + 1 < len(words):
-            found = words[i + 1]
-        if word.startswith(f"{option}="):
-            found = word.split("=", 1)[1]
-    return found

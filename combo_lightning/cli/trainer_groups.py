@@ -12,10 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from combo_lightning.cli.group_of_fit import REJOIN_VARIABLE
-from combo_lightning.ltfb.conclusion import CHAMPION
-from combo_lightning.ltfb.place import GroupPlace, gpus, group_folder, new_token, own_devices
-from combo_lightning.ltfb.status import STATUS
+from combo_lightning.cli.progress import progress_line, progress_table
+from combo_lightning.ltfb.place import (
+    REJOIN_VARIABLE,
+    GroupPlace,
+    gpus,
+    group_folder,
+    new_token,
+    own_devices,
+)
+from combo_lightning.ltfb.plan import CHAMPION
 
 LOG = "log.txt"
 # How often a group that died is started again.
@@ -202,44 +208,3 @@ class TrainerGroupRun:
             f"--ckpt_path {self.folder}/champion.ckpt (or ensemble.ckpt)"
         )
         return 0
-
-
-def read_status(folder: Path, group: int) -> dict[str, Any]:
-    """Read what a group last said of itself; empty: nothing yet."""
-    try:
-        text = (group_folder(folder, group) / STATUS).read_text(encoding="utf-8")
-        status: dict[str, Any] = json.loads(text)
-        return status
-    except (OSError, ValueError):
-        return {}
-
-
-def progress_table(folder: Path, alive: dict[int, bool]) -> Any:
-    """Lay the groups' progress out as a table."""
-    from rich.table import Table
-
-    table = Table(box=None)
-    for head in ("group", "step", "epoch", "steps/s", "round", "score", "learning rate", ""):
-        table.add_column(head, justify="left" if not head else "right")
-    for group, running in alive.items():
-        s = read_status(folder, group)
-        rate = s.get("steps_per_second")
-        table.add_row(
-            str(group),
-            f"{s.get('step', 0):,} of {s['max_steps']:,}" if s.get("max_steps") else "starting",
-            str(s.get("epoch", "")),
-            "" if rate is None else f"{rate:.1f}",
-            str(s.get("round", "")),
-            f"{s['score']:.5g}" if isinstance(s.get("score"), float) else "",
-            f"{s['learning_rate']:.3g}" if "learning_rate" in s else "",
-            s.get("last", "") if running else "ended",
-        )
-    return table
-
-
-def progress_line(folder: Path, num_groups: int) -> str:
-    """Lay the groups' progress out as a line."""
-    found = [read_status(folder, group) for group in range(num_groups)]
-    steps = ", ".join(f"{s.get('step', 0):,}" for s in found)
-    rounds = max((s.get("round", 0) for s in found), default=0)
-    return f"steps {steps}; round {rounds}"

@@ -9,6 +9,8 @@ from pathlib import Path
 from combo_lightning.errors import InputError
 
 PLACE_VARIABLE = "COMBO_LIGHTNING_TRAINER_GROUP"
+# Set where a group is started again beside others that train.
+REJOIN_VARIABLE = "COMBO_LIGHTNING_REJOIN"
 TOKEN_BYTES = 16
 LOOPBACK = "127.0.0.1"
 

@@ -27,6 +27,31 @@ from combo_lightning.parallel.gradients import local
 WIDE_INPUTS = 20_000
 
 
+class PlannedMesh:
+    """The mesh of processes that are not there yet: a network is cut for its first, to see it fit.
+
+    Args:
+        size: Its processes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def size(self) -> int:
+        """How many processes there will be."""
+        return self._size
+
+    def get_local_rank(self) -> int:
+        """The first."""
+        return 0
+
+    def get_group(self) -> None:
+        """Give none: nothing can be sent."""
+
+
+Mesh = DeviceMesh | PlannedMesh
+
+
 class ColumnLinear(nn.Module):
     """A linear layer of which each process has some of the outputs.
 
@@ -36,7 +61,7 @@ class ColumnLinear(nn.Module):
         gather: Whether every process gets all outputs.
     """
 
-    def __init__(self, layer: nn.Linear, mesh: DeviceMesh, *, gather: bool) -> None:
+    def __init__(self, layer: nn.Linear, mesh: Mesh, *, gather: bool) -> None:
         super().__init__()
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.weight = _cut(layer.weight, mesh, 0)
@@ -66,7 +91,7 @@ class RowLinear(nn.Module):
         mesh: The tensor-parallel mesh, one-dimensional.
     """
 
-    def __init__(self, layer: nn.Linear, mesh: DeviceMesh) -> None:
+    def __init__(self, layer: nn.Linear, mesh: Mesh) -> None:
         super().__init__()
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.weight = _cut(layer.weight, mesh, 1)
@@ -90,7 +115,7 @@ def input_range(features: int, rank: int, size: int) -> tuple[int, int]:
     return min(rank * step, features), min((rank + 1) * step, features)
 
 
-def cut_network(network: ComboModel, mesh: DeviceMesh) -> None:
+def cut_network(network: ComboModel, mesh: Mesh) -> None:
     """Cut a network's layers over a tensor-parallel mesh, in place.
 
     Args:
@@ -122,7 +147,7 @@ def cut_network(network: ComboModel, mesh: DeviceMesh) -> None:
         cut = not cut
 
 
-def _cut_encoder(encoder: Encoder, mesh: DeviceMesh, name: str) -> bool:
+def _cut_encoder(encoder: Encoder, mesh: Mesh, name: str) -> bool:
     """Cut an encoder; tell whether its output stays cut."""
     cut = False
     last = len(encoder.layers) - 1
@@ -146,23 +171,23 @@ def _cut_encoder(encoder: Encoder, mesh: DeviceMesh, name: str) -> bool:
     return cut
 
 
-def _after(layer: nn.Module, mesh: DeviceMesh, where: str, *, cut: bool) -> nn.Module:
+def _after(layer: nn.Module, mesh: Mesh, where: str, *, cut: bool) -> nn.Module:
     return _rows(layer, mesh, where) if cut else _columns(layer, mesh, where, gather=True)
 
 
-def _columns(layer: nn.Module, mesh: DeviceMesh, where: str, *, gather: bool) -> ColumnLinear:
+def _columns(layer: nn.Module, mesh: Mesh, where: str, *, gather: bool) -> ColumnLinear:
     assert isinstance(layer, nn.Linear)
     _check_width(layer.out_features, mesh, where)
     return ColumnLinear(layer, mesh, gather=gather)
 
 
-def _rows(layer: nn.Module, mesh: DeviceMesh, where: str) -> RowLinear:
+def _rows(layer: nn.Module, mesh: Mesh, where: str) -> RowLinear:
     assert isinstance(layer, nn.Linear)
     _check_width(layer.in_features, mesh, where)
     return RowLinear(layer, mesh)
 
 
-def _check_width(width: int, mesh: DeviceMesh, where: str) -> None:
+def _check_width(width: int, mesh: Mesh, where: str) -> None:
     if width % mesh.size():
         hint = "head.widths[0] and the ranks" if where == "join" else where
         raise InputError(
@@ -172,15 +197,17 @@ def _check_width(width: int, mesh: DeviceMesh, where: str) -> None:
         )
 
 
-def _cut_masks(activate: Any, layer: nn.Linear, mesh: DeviceMesh) -> None:
+def _cut_masks(activate: Any, layer: nn.Linear, mesh: Mesh) -> None:
     width = layer.out_features
     activate.columns = (mesh.get_local_rank() * (width // mesh.size()), width)
 
 
-def _cut(whole: Tensor, mesh: DeviceMesh, dim: int) -> nn.Parameter:
+def _cut(whole: Tensor, mesh: Mesh, dim: int) -> nn.Parameter:
     """Keep this process's chunk of a tensor that is equal on all processes."""
     chunks = whole.detach().chunk(mesh.size(), dim=dim)
     chunk = chunks[mesh.get_local_rank()].clone(memory_format=torch.contiguous_format)
+    if isinstance(mesh, PlannedMesh):
+        return nn.Parameter(chunk)
     cut = DTensor.from_local(
         chunk, mesh, [Shard(dim)], run_check=False, shape=whole.shape, stride=whole.stride()
     )

@@ -1,10 +1,6 @@
-"""Slurm: what srun tells a process of its step, and how the step's processes find each other.
+"""Slurm: what srun tells a process of its step, how its processes find each other, and jobs.
 
 A step becomes the same launch that torchrun makes: the variables ``RANK``, ``WORLD_SIZE``,
-``LOCAL_RANK``, ``MASTER_ADDR`` and their kin. Nothing above needs to know of Slurm.
+``LOCAL_RANK``, ``MASTER_ADDR`` and their kin. Nothing above needs to know of Slurm. Only
+``environment`` needs Lightning; the rest is light.
 """
-
-from combo_lightning.slurm.environment import SlurmStep
-from combo_lightning.slurm.step import Step, find_step
-
-__all__ = ["SlurmStep", "Step", "find_step"]

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -111,3 +112,58 @@ def host_names(nodes: str) -> list[str]:
         nodes: As Slurm writes lists, such as ``rack[1-2]n3``.
     """
     return ask_slurm("scontrol", "show", "hostnames", nodes).split()
+
+
+def facts_of_tasks(job: str) -> list[dict[str, str]]:
+    """Ask for everything of a job, of an array one entry a task.
+
+    Args:
+        job: Its id.
+
+    Raises:
+        InputError: If Slurm does not know it: it forgets ended jobs after some minutes.
+    """
+    lines = ask_slurm("scontrol", "show", "job", "-o", job).splitlines()
+    return [facts_of(line) for line in lines if line.strip()]
+
+
+def my_jobs(prefix: str) -> list[str]:
+    """List the user's jobs that wait or run, of an array once.
+
+    Args:
+        prefix: How their names begin.
+    """
+    said = ask_slurm("squeue", "--me", "--noheader", "--format=%F %j")
+    found = (line.split(maxsplit=1) for line in said.splitlines() if line.strip())
+    return list(dict.fromkeys(job for job, name in found if name.startswith(prefix)))
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition.
+
+    Args:
+        nodes: How many it has.
+        time_limit: Its jobs' longest time, in Slurm's words.
+        default: Whether jobs go there that name none.
+    """
+
+    nodes: int
+    time_limit: str
+    default: bool
+
+
+def partition_sizes() -> dict[str, Partition]:
+    """Ask which partitions there are."""
+    said = ask_slurm("sinfo", "--noheader", "--summarize", "--format=%P %D %l")
+    found = [line.split() for line in said.splitlines() if line.strip()]
+    return {
+        name.rstrip("*"): Partition(int(nodes), limit, name.endswith("*"))
+        for name, nodes, limit in found
+    }
+
+
+def kill_wait() -> int:
+    """Give the seconds between a cancelled job's SIGTERM and its end."""
+    found = re.search(r"^KillWait\s*=\s*(\d+)", ask_slurm("scontrol", "show", "config"), re.M)
+    return int(found[1]) if found else 30

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
-from combo_lightning.cli.slurm_step import enter_step, value_of
+from combo_lightning.cli.slurm_step import enter_step
+from combo_lightning.cli.words import value_of
 from combo_lightning.errors import InputError
-from combo_lightning.slurm import SlurmStep
+from combo_lightning.slurm.environment import SlurmStep
 from combo_lightning.slurm.rendezvous import tell_port
 from tests.slurm.test_step import SRUN
 
