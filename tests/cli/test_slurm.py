@@ -69,7 +69,7 @@ def test_the_light_commands_answer_without_heavy_imports() -> None:
     ("words", "sentence"),
     [
         (["slurm", "statu"], "there is no 'statu'; did you mean 'status'?"),
-        (["slurm", "submit", "--nodes=2"], "no template is named; there are fit, "),
+        (["slurm", "submit", "--nodes=2"], "no template is named; there are "),
         (["slurm", "submit", "ltbf"], "there is no template 'ltbf'; did you mean 'ltfb'?"),
         (["slurm", "submit", "--wrap=x", "fit"], "--wrap has no place here; name a template"),
         (["slurm", "submit", "--test-only", "fit"], "use --dry-run"),

@@ -22,7 +22,8 @@ def test_a_script_is_short_and_begins_with_its_usage(script: Path) -> None:
 
 def test_a_script_fails_early_and_passes_all_words_on(script: Path) -> None:
     text = script.read_text()
-    code = [line for line in text.splitlines() if line and not line.startswith("#")]
+    lines = text.replace("\\\n", "").splitlines()
+    code = [line for line in lines if line and not line.startswith("#")]
     assert code[0] == "set -euo pipefail"
     assert code[-1].endswith('"$@"')
     assert "combo-lightning" in code[-1]
