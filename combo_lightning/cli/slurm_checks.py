@@ -248,4 +248,4 @@ def look_on_nodes(options: Sequence[Option], paths: Sequence[Path]) -> str:
             f"node {node} does not see {path}{more}; put it on a folder that all nodes share, or "
             f"leave the node out with --exclude={node}"
         )
-    return f"nodes: {nodes} idle ones see the data set and what else is named"
+    return f"nodes: what is named is there, by a look from {nodes} idle"

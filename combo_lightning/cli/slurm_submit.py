@@ -210,7 +210,12 @@ def look_at(request: Request, options: Sequence[Option]) -> Target:
     name, words = command[0], [*command[1:], *request.words]
     if name == "fit":
         return _look_at_fit(request, words, tasks)
-    if name in COMMANDS:
+    if name == "cross-validate":
+        from combo_lightning.cli.planned_fit import plan_fit
+
+        # What is not its own is fit's.
+        plan_fit([*_without(("--folds", "--fold", "--out"), words), "--run_dir=new"], tasks)
+    elif name in COMMANDS:
         module = importlib.import_module(f"combo_lightning.cli.{name.replace('-', '_')}")
         if not hasattr(module, "main"):
             parse_command(name, words)
@@ -219,6 +224,18 @@ def look_at(request: Request, options: Sequence[Option]) -> Target:
         return Target(new_run_dir(Path(request.name)), request.words, "", None)
     path = Path(out)
     return Target(path.with_name(f"{path.name}.job"), request.words, path.stem, None)
+
+
+def _without(names: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Leave options with values out."""
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word in names:
+            next(rest, None)
+        elif not word.startswith(tuple(f"{name}=" for name in names)):
+            kept.append(word)
+    return kept
 
 
 def _look_at_fit(request: Request, words: list[str], tasks: tuple[int, ...] | None) -> Target:

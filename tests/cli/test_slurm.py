@@ -112,6 +112,19 @@ def test_other_commands_are_parsed_and_get_a_folder_beside_their_output(tmp_path
         look_at(Request(False, [], "predict", text, [*words, "--pears=x"]), [])
 
 
+def test_the_folds_of_a_cross_validation_are_checked_as_fits(
+    small_screen: Path, tmp_path: Path
+) -> None:
+    text = 'combo-lightning cross-validate --folds "$folds" --fold "$SLURM_ARRAY_TASK_ID" "$@"\n'
+    words = [f"--data.path={small_screen}", "--out", str(tmp_path / "folds"), "--folds=3"]
+    options = [Option("array", "0-2")]
+    target = look_at(Request(False, [], "folds", text, words), options)
+    assert (target.folder, target.fit) == (tmp_path / "folds.job", None)
+    bad = Request(False, [], "folds", text, [*words, "--data.batch_size=0"])
+    with pytest.raises(InputError, match=r"data.batch_size is 0"):
+        look_at(bad, options)
+
+
 def test_a_run_folder_that_is_taken_is_refused(small_screen: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("")
     words = [f"--data.path={small_screen}", f"--run_dir={tmp_path}"]

@@ -52,7 +52,7 @@ def test_a_dry_run_prints_the_script_and_leaves_nothing(
     outcome = run_here("slurm", "submit", "--dry-run", "-N2", "--time=1:00:00", *words)
     assert outcome.code == 0, outcome.output
     assert "fit on 2 nodes x 1 tasks" in outcome.output
-    assert "nodes: 2 idle ones see the data set" in outcome.output
+    assert "nodes: what is named is there, by a look from 2 idle" in outcome.output
     assert f"\n#SBATCH --chdir={here}\n" in outcome.output
     assert "\n#SBATCH --nodes=2\n" in outcome.output
     assert list(here.iterdir()) == []
@@ -126,7 +126,7 @@ def test_a_job_is_submitted_watched_and_read_to_its_end(
     assert "next: combo-lightning test" in followed.output
     ended = run_here("slurm", "status", run).output
     assert ended.startswith(f"{name}COMPLETED after "), ended
-    assert "; runs/mine: finished; step 4, epoch 2" in ended
+    assert re.search(r"; runs/mine: finished; step 4( of 4)?, epoch 2\n", ended), ended
 
 
 def test_a_cancelled_job_saves_and_its_way_on_is_named(
