@@ -252,21 +252,37 @@ def requeued_task(scene: Scene) -> Outcome:
     return outcome
 
 
+@dataclass(frozen=True)
+class Event:
+    """Something that happens to a job.
+
+    Args:
+        play: Plays it.
+        said: What the job's log says of it.
+        state: The state in which the job ends.
+    """
+
+    play: Callable[[Scene], Outcome]
+    said: str
+    state: str = "COMPLETED"
+
+
+_KILLED = "a process was killed (exit code 137; out of memory?); it is queued again"
 # What each is called in docs/slurm.md; those that take long come first.
-EVENTS: dict[str, Callable[[Scene], Outcome]] = {
-    "tournament: a node crashes": group_without_node,
-    "time limit": time_limit,
-    "a node crashes": crashed_node,
-    "the first node crashes": crashed_first_node,
-    "a node is cut off": lost_link,
-    "tournament in an array: a task is requeued": requeued_task,
-    "SIGUSR1 (preemption)": told_to_save,
-    "a process is killed": killed_process,
-    "out of memory": out_of_memory,
-    "each start dies at once": gets_nowhere,
-    "tournament: a process is killed": killed_group,
-    "scancel": cancelled,
-    "full disk": full_disk,
+EVENTS = {
+    "time limit": Event(time_limit, "the job's time is nearly over: told to save"),
+    "tournament: a node crashes": Event(group_without_node, "; a job of its own is queued"),
+    "tournament in an array: a task is requeued": Event(requeued_task, "(SLURM_RESTART_COUNT)"),
+    "a node crashes": Event(crashed_node, "the run ends on all ranks"),
+    "the first node crashes": Event(crashed_first_node, "(SLURM_RESTART_COUNT)"),
+    "a node is cut off": Event(lost_link, "(SLURM_RESTART_COUNT)"),
+    "SIGUSR1 (preemption)": Event(told_to_save, "stopped by SIGUSR1 at step"),
+    "a process is killed": Event(killed_process, _KILLED),
+    "out of memory": Event(out_of_memory, "; it is queued again"),
+    "tournament: a process is killed": Event(killed_group, "ended with code 137; started again"),
+    "each start dies at once": Event(gets_nowhere, "has saved nothing (a process was", "FAILED"),
+    "scancel": Event(cancelled, "stopped by SIGTERM at step", "CANCELLED"),
+    "full disk": Event(full_disk, "No space left on device", "FAILED"),
 }
 
 

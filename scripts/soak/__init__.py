@@ -1,0 +1,1 @@
+"""Long trials outside the gate."""
