@@ -15,11 +15,10 @@ from statistics import median
 from combo_lightning.data.simulator import preset_config, simulate, write_simulation
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import started
-from tests.slurm.events import EVENTS, Outcome, Scene
+from tests.slurm.events import EVENTS, SETTINGS, Outcome, Scene
 
 # Played most often: every job of more than a day meets it.
-REQUEUE = "SIGUSR1 (preemption)"
-SETTINGS = {"SLURM_CI_NODES": "24", "SLURM_CI_EXTRA": "JobAcctGatherParams=OverMemoryKill"}
+REQUEUE = "SIGUSR1"
 
 
 @dataclass
@@ -60,7 +59,7 @@ def main() -> int:
         screen = Path(folder) / "small"
         write_simulation(simulate(preset_config("small")), screen, {})
         with started(**SETTINGS) as cluster:
-            found = {}
+            found: dict[str, Tally] = {}
             for name in EVENTS:
                 times = asked.requeues if name == REQUEUE else asked.times
                 root = Path(folder) / str(len(found))

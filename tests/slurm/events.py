@@ -22,6 +22,16 @@ TOURNAMENTS = f"--config={ROOT / 'configs' / 'ltfb.yaml'}"
 SMALL = [f"--model.network.{part}.widths=[16,16]" for part in
          ("cell_encoder", "drug_encoder", "head")]  # fmt: skip
 SLOW = "--trainer.callbacks+=tests.slurm.slow.Slow"
+# Two or three nodes for each event, and others to move to. Slurm itself looks after memory, and
+# jobs of the partition `urgent` take the nodes of others.
+SETTINGS = {
+    "SLURM_CI_NODES": "24",
+    "SLURM_CI_EXTRA": """JobAcctGatherParams=OverMemoryKill
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=urgent Nodes=ALL PriorityTier=10 PreemptMode=OFF
+PartitionName=spare Nodes=ALL PriorityTier=1 GraceTime=20""",
+}
 STEP_SECONDS = 0.1
 PATIENCE = 300.0
 
@@ -135,10 +145,22 @@ def last_step(run: Path) -> int:
 
 
 def told_to_save(scene: Scene) -> Outcome:
-    """SIGUSR1 to the steps: Slurm's warning before a preemption or a time limit."""
+    """SIGUSR1 to the steps: what ``--signal`` sends, and a user who wants the job to move on."""
     job = scene.submit_fit(100, "--trainer.callbacks.rank=1")
     signal_steps = ("scancel", "--signal=USR1", job.number)
     return scene.outcome(job, scene.strike(job, 20, lambda: _do(scene, *signal_steps)))
+
+
+def preempted(scene: Scene) -> Outcome:
+    """A job of a better partition takes the nodes."""
+    job = scene.submit_fit(100, "--trainer.callbacks.rank=1", sbatch=("--partition=spare",))
+    nodes = ",".join(job.nodes_when_running())
+
+    def take() -> None:
+        urgent = ("--partition=urgent", f"--nodelist={nodes}", "--nodes=2", "--exclusive")
+        scene.cluster.submit(scene.folder, *urgent, "--wrap=sleep 3")
+
+    return scene.outcome(job, scene.strike(job, 20, take))
 
 
 def time_limit(scene: Scene) -> Outcome:
@@ -276,7 +298,8 @@ EVENTS = {
     "a node crashes": Event(crashed_node, "the run ends on all ranks"),
     "the first node crashes": Event(crashed_first_node, "(SLURM_RESTART_COUNT)"),
     "a node is cut off": Event(lost_link, "(SLURM_RESTART_COUNT)"),
-    "SIGUSR1 (preemption)": Event(told_to_save, "stopped by SIGUSR1 at step"),
+    "preemption": Event(preempted, "stopped by SIGTERM at step"),
+    "SIGUSR1": Event(told_to_save, "stopped by SIGUSR1 at step"),
     "a process is killed": Event(killed_process, _KILLED),
     "out of memory": Event(out_of_memory, "; it is queued again"),
     "tournament: a process is killed": Event(killed_group, "ended with code 137; started again"),

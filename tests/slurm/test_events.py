@@ -13,18 +13,14 @@ import torch
 from combo_lightning.checkpoint import load_checkpoint
 from combo_lightning.ltfb.record import read_rounds
 from tests.slurm.conftest import started
-from tests.slurm.events import EVENTS, Outcome, Scene, attempts, last_step
+from tests.slurm.events import EVENTS, SETTINGS, Outcome, Scene, attempts, last_step
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
 AT_ONCE = 6
-# Two or three nodes each, and others to move to; Slurm itself looks after memory.
-SETTINGS = {
-    "SLURM_CI_NODES": "24",
-    "SLURM_CI_EXTRA": "JobAcctGatherParams=OverMemoryKill",
-}
 GO_ON = [
-    "SIGUSR1 (preemption)",
+    "preemption",
+    "SIGUSR1",
     "time limit",
     "a process is killed",
     "out of memory",
@@ -32,6 +28,8 @@ GO_ON = [
     "the first node crashes",
     "a node is cut off",
 ]
+
+SAME_BITS = ["preemption", "SIGUSR1", "a process is killed", "out of memory"]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +61,9 @@ def test_a_model_goes_on_after(event: str, played: dict[str, "Future[Outcome]"])
     assert outcome.lost_seconds is not None
 
 
-@pytest.mark.parametrize("event", ["SIGUSR1 (preemption)", "a process is killed", "out of memory"])
+@pytest.mark.parametrize(
+    "event", ["preemption", "SIGUSR1", "a process is killed", "out of memory"]
+)
 def test_the_weights_are_those_of_an_uninterrupted_run_after(
     event: str, played: dict[str, "Future[Outcome]"]
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from combo_lightning.checkpoint import load_checkpoint
+from combo_lightning.ltfb.record import read_rounds
 from tests.conftest import ROOT, Outcome
 from tests.slurm.cluster import Cluster
 from tests.slurm.events import DDP, DEMO, FIT, LTFB, SMALL, TOURNAMENTS
@@ -58,19 +59,67 @@ def test_two_nodes_train_what_one_process_trains(
         )
 
 
-def test_four_nodes_hold_a_tournament_of_two_groups(
+def test_four_nodes_hold_a_tournament_of_groups_of_two_ranks(
     cluster: Cluster, small_screen: Path, tmp_path: Path, run_cli: Callable[..., Outcome]
 ) -> None:
     job = cluster.submit(
-        tmp_path, "--nodes=4", LTFB, DEMO, DDP, TOURNAMENTS, *SHORT, "--num_groups=2",
-        f"--data.path={small_screen}",
-        "--trainer.callbacks.every_n_train_steps=4",
+        tmp_path, "--nodes=4", "--ntasks-per-node=2", LTFB, DEMO, DDP, TOURNAMENTS, *SHORT,
+        f"--data.path={small_screen}", "--trainer.callbacks.every_n_train_steps=4",
     )  # fmt: skip
     assert job.wait() == "COMPLETED", job.text
     run = tmp_path / "runs" / f"{small_screen.name}-{job.number}"
     assert load_checkpoint(run / "champion.ckpt")["global_step"] == STEPS
+    rounds = read_rounds(run)
+    assert {group for _, group in rounds} == {0, 1, 2, 3}
+    assert any(record.met for record in rounds.values())
     replayed = run_cli("ltfb", "replay", run)
     assert replayed.code == 0, replayed.output
+    reported = run_cli("ltfb", "report", run)
+    assert reported.code == 0, reported.output
+
+
+def test_a_group_may_span_nodes_and_nodes_may_hold_several_groups(
+    cluster: Cluster, small_screen: Path, tmp_path: Path
+) -> None:
+    layouts = {"spans": ["--nodes=4"], "shares": ["--nodes=1", "--ntasks-per-node=2"]}
+    for name, request_ in layouts.items():
+        run = tmp_path / name
+        job = cluster.submit(
+            tmp_path, *request_, LTFB, DEMO, DDP, TOURNAMENTS, *SHORT, "--num_groups=2",
+            f"--data.path={small_screen}", f"--run_dir={run}",
+            "--trainer.callbacks.every_n_train_steps=4",
+        )  # fmt: skip
+        assert job.wait() == "COMPLETED", job.text
+        assert any(record.met for record in read_rounds(run).values())
+
+
+def test_the_components_of_a_heterogeneous_job_are_one_launch(
+    cluster: Cluster, small_screen: Path, tmp_path: Path, one_process: dict[str, Any]
+) -> None:
+    run = tmp_path / "run"
+    job = cluster.submit(
+        tmp_path, "--nodes=1", ":", "--nodes=2", FIT, DEMO, DDP, *SHORT,
+        f"--data.path={small_screen}", f"--run_dir={run}",
+    )  # fmt: skip
+    assert job.wait() == "COMPLETED", job.text
+    found = load_checkpoint(run / "checkpoints" / "last.ckpt")
+    for name, weight in one_process["state_dict"].items():
+        torch.testing.assert_close(
+            found["state_dict"][name], weight, rtol=2e-5, atol=2e-5, msg=name
+        )
+
+
+def test_a_node_that_does_not_see_the_data_is_named(
+    cluster: Cluster, small_screen: Path, tmp_path: Path
+) -> None:
+    with cluster.mounted("node2", small_screen.parent, "tmpfs", "size=100k"):
+        job = cluster.submit(
+            tmp_path, "--nodes=2", "--nodelist=node1,node2", FIT, DEMO, DDP, *SHORT,
+            f"--data.path={small_screen}",
+        )  # fmt: skip
+        assert job.wait() == "FAILED", job.text
+    assert job.field("ExitCode") == "2:0", job.text
+    assert f"node2 does not see {small_screen}; put it on a file system" in job.text
 
 
 @pytest.mark.parametrize(
