@@ -72,7 +72,7 @@ class RunRecord(pl.Callback):
     The folder is made when data and network stand: what they refuse leaves no trace.
 
     Hooks:
-        on_fit_start, on_fit_end, on_exception: Write the record, on rank 0.
+        on_fit_start, on_train_start, on_fit_end, on_exception: Write the record, on rank 0.
 
     Args:
         command: The words of the command that runs.
@@ -125,10 +125,15 @@ class RunRecord(pl.Callback):
                     "tournament": len(data.trainer_group_rows.tournament_rows),
                 },
             }
-        starts = self._record.setdefault("starts", [])
-        starts.append({"at": _now(), "step": trainer.global_step})
+        self._record.setdefault("starts", []).append({"at": _now(), "step": 0})
         write_split(data.split, data.dataset, run_dir / SPLIT)
         self._write(run_dir)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write down from which step the run goes on: only now has the checkpoint been read."""
+        if self._record and trainer.global_step:
+            self._record["starts"][-1]["step"] = trainer.global_step
+            self._write(Path(trainer.default_root_dir))
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write down the outcome."""

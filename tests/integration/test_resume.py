@@ -1,5 +1,6 @@
 """A run that was killed goes on bit for bit."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -91,6 +92,8 @@ def test_a_killed_run_goes_on_bit_for_bit(
     rows = (uninterrupted / "metrics.csv").read_text()
     assert (run_dir / "metrics.csv").read_text() == rows
     assert len(rows.splitlines()) == 1 + 4 * 3
+    first, second = json.loads((run_dir / "run.json").read_text())["starts"]
+    assert (first["step"], 0 < second["step"] <= step) == (0, True)
     assert not list(run_dir.rglob("*.partial"))
 
 
