@@ -152,7 +152,12 @@ class _Job:
             folders.append(Path(self.data).absolute())
         look = 'for p; do [ -r "$p" ] || echo "$SLURMD_NODENAME $p"; done'
         words = [*self.allocation.srun(), "--chdir=/", "sh", "-c", look, "sh", *map(str, folders)]
-        said = ask_slurm(*words).splitlines()
+        try:
+            said = ask_slurm(*words).splitlines()
+        except InputError as error:
+            # A node that fails now is Slurm's to find: it starts the job again elsewhere.
+            logger.warning("the nodes could not be looked at: %s", error)
+            return
         if said:
             node, _, path = said[0].partition(" ")
             more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
@@ -166,9 +171,10 @@ class _Job:
         if code == 0:
             attempts.end("finished")
             return 0
-        why = _reason(code)
-        attempts.end(why)
         look = watch.look(now=True)
+        told_here = code == STOPPED and look is not None and is_nearly_over(look, [self.folder])
+        why = "its time was nearly over" if told_here else _reason(code)
+        attempts.end(why)
         if code == REFUSED or look is None or look.state != "RUNNING":
             # Slurm ends the job, or starts it again by itself; queueing a job again that a user
             # has cancelled would bring it back.

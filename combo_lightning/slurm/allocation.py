@@ -21,13 +21,11 @@ class Share:
     Args:
         nodes: Its nodes.
         tasks_per_node: Its tasks on each.
-        whole_nodes: Whether no other group is on them.
         srun: The srun that starts a program on it, without the program.
     """
 
     nodes: tuple[str, ...]
     tasks_per_node: int
-    whole_nodes: bool
     srun: tuple[str, ...]
 
 
@@ -124,5 +122,5 @@ class Allocation:
                     words.append(f"--mem={self.memory_mb // on_a_node}M")
                 if self.gpus_per_node:
                     words.append(f"--gres=gpu:{self.gpus_per_node // on_a_node}")
-            found.append(Share(nodes, tasks, on_a_node == 1, tuple(words)))
+            found.append(Share(nodes, tasks, tuple(words)))
         return found
