@@ -172,8 +172,9 @@ class _Job:
             attempts.end("finished")
             return 0
         look = watch.look(now=True)
-        told_here = code == STOPPED and look is not None and is_nearly_over(look, [self.folder])
-        why = "its time was nearly over" if told_here else _reason(code)
+        folders = [self.folder, *self.folder.glob("group_*")]
+        in_time = code == STOPPED and look is not None and is_nearly_over(look, folders)
+        why = "its time was nearly over" if in_time else _reason(code)
         attempts.end(why)
         if code == REFUSED or look is None or look.state != "RUNNING":
             # Slurm ends the job, or starts it again by itself; queueing a job again that a user
