@@ -13,7 +13,7 @@ from combo_lightning.cli.progress import RECORD, STATUS, read_json
 from combo_lightning.errors import InputError
 from combo_lightning.runs.folder import CONFIG
 from combo_lightning.slurm.job_status import clock
-from combo_lightning.slurm.jobs import ask_slurm, partition_sizes
+from combo_lightning.slurm.jobs import ask_slurm, look_on_nodes, partition_sizes
 from combo_lightning.slurm.submission import Option, tasks_asked, time_limit
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ LOOK_SECONDS = 5
 WHERE = frozenset(
     ("account", "clusters", "constraint", "exclude", "nodelist", "partition", "qos", "reservation")
 )
-LOOK = 'for path in "$@"; do test -r "$path" || echo "$SLURMD_NODENAME $path"; done'
 
 
 def check_fit(fit: "PlannedFit", folder: Path, options: Sequence[Option]) -> list[str]:
@@ -218,7 +217,7 @@ def ask_whether(script: str, options: Sequence[Option], folder: Path) -> None:
         raise InputError(said) from error
 
 
-def look_on_nodes(options: Sequence[Option], paths: Sequence[Path]) -> str:
+def look_on_idle(options: Sequence[Option], paths: Sequence[Path]) -> str:
     """Look whether nodes that are idle now see what a job needs.
 
     Args:
@@ -234,18 +233,12 @@ def look_on_nodes(options: Sequence[Option], paths: Sequence[Path]) -> str:
     tasks = tasks_asked(options)
     nodes = 1 if tasks is None else len(tasks)
     where = [str(option) for option in options if option.name in WHERE]
-    words = ["srun", *where, f"--nodes={nodes}", "--ntasks-per-node=1", "--cpus-per-task=1",
-             f"--immediate={LOOK_SECONDS}", "--time=1", "--job-name=look",
-             "sh", "-c", LOOK, "sh", *paths]  # fmt: skip
+    srun = ["srun", *where, f"--nodes={nodes}", "--ntasks-per-node=1", "--cpus-per-task=1",
+            f"--immediate={LOOK_SECONDS}", "--time=1", "--job-name=look"]  # fmt: skip
     try:
-        missing = ask_slurm(*words).splitlines()
+        missing = look_on_nodes(srun, paths)
     except InputError as error:
         return f"nodes: looked at when the job starts, as none could be had at once ({error})"
-    if missing:
-        node, path = missing[0].split(" ", 1)
-        more = f" (and {len(missing) - 1} more such)" if len(missing) > 1 else ""
-        raise InputError(
-            f"node {node} does not see {path}{more}; put it on a folder that all nodes share, or "
-            f"leave the node out with --exclude={node}"
-        )
+    if missing is not None:
+        raise InputError(missing)
     return f"nodes: what is named is there, by a look from {nodes} idle"

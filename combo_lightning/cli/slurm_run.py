@@ -20,7 +20,7 @@ from combo_lightning.errors import InputError
 from combo_lightning.ltfb.place import REJOIN_VARIABLE
 from combo_lightning.slurm.allocation import Allocation
 from combo_lightning.slurm.attempts import Attempts
-from combo_lightning.slurm.jobs import ask_slurm
+from combo_lightning.slurm.jobs import ask_slurm, look_on_nodes
 from combo_lightning.slurm.watch import JobWatch, Look, margin_seconds
 
 logger = logging.getLogger(__name__)
@@ -150,21 +150,14 @@ class _Job:
         folders = [Path.cwd()]
         if self.data and Path(self.data).exists():
             folders.append(Path(self.data).absolute())
-        look = 'for p; do [ -r "$p" ] || echo "$SLURMD_NODENAME $p"; done'
-        words = [*self.allocation.srun(), "--chdir=/", "sh", "-c", look, "sh", *map(str, folders)]
         try:
-            said = ask_slurm(*words).splitlines()
+            missing = look_on_nodes(self.allocation.srun(), folders)
         except InputError as error:
             # A node that fails now is Slurm's to find: it starts the job again elsewhere.
             logger.warning("the nodes could not be looked at: %s", error)
             return
-        if said:
-            node, _, path = said[0].partition(" ")
-            more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-            raise InputError(
-                f"{node} does not see {path}{more}; put it on a file system that all nodes share, "
-                f"or leave the node out with --exclude={node}"
-            )
+        if missing is not None:
+            raise InputError(missing)
 
     def _end(self, code: int, attempts: Attempts, watch: JobWatch) -> int:
         """Note what ended the processes; have the job started again where that helps."""

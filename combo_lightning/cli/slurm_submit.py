@@ -18,7 +18,7 @@ from combo_lightning.cli.slurm_checks import (
     ask_whether,
     check_fit,
     check_partition,
-    look_on_nodes,
+    look_on_idle,
 )
 from combo_lightning.cli.words import value_of
 from combo_lightning.data.dataset import MANIFEST
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str]) -> int:
     script = compose_script(request.template, options, target.words)
     with tempfile.TemporaryDirectory() as aside:
         ask_whether(script, options, Path(aside))
-    sys.stdout.write(f"{look_on_nodes(options, target.paths())}\n")
+    sys.stdout.write(f"{look_on_idle(options, target.paths())}\n")
     if request.dry_run:
         sys.stdout.write(f"would submit {target.folder / SCRIPT}:\n\n{script}")
         return 0

@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ ENDED = frozenset(
      "DEADLINE", "PREEMPTED")
 )  # fmt: skip
 ANSWER_SECONDS = 60.0
+# What is not there is printed with the name of the node.
+_LOOK = 'for path in "$@"; do test -r "$path" || echo "$SLURMD_NODENAME $path"; done'
 
 
 def ask_slurm(*words: object, folder: Path | None = None) -> str:
@@ -55,6 +57,30 @@ def ask_slurm(*words: object, folder: Path | None = None) -> str:
         said = "; ".join(dict.fromkeys(said.splitlines())) or f"exit code {done.returncode}"
         raise InputError(f"{command[0]}: {said}")
     return done.stdout
+
+
+def look_on_nodes(srun: Sequence[str], paths: Sequence[Path]) -> str | None:
+    """Look whether nodes see files and folders.
+
+    Args:
+        srun: The srun that starts a program on each of them, without the program.
+        paths: What they must see.
+
+    Returns:
+        What one does not see, and what to do, in a sentence; None: all is there.
+
+    Raises:
+        InputError: If they could not be looked at.
+    """
+    missing = ask_slurm(*srun, "--chdir=/", "sh", "-c", _LOOK, "sh", *paths).splitlines()
+    if not missing:
+        return None
+    node, path = missing[0].split(" ", 1)
+    more = f" (and {len(missing) - 1} more such)" if len(missing) > 1 else ""
+    return (
+        f"node {node} does not see {path}{more}; put it on a folder that all nodes share, or "
+        f"leave the node out with --exclude={node}"
+    )
 
 
 def job_facts(job: str) -> dict[str, str]:

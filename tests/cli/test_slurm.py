@@ -245,5 +245,5 @@ def test_a_run_without_a_job_cannot_be_cancelled(
 
 def test_nodes_are_not_looked_at_without_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    said = slurm_checks.look_on_nodes([], [])
+    said = slurm_checks.look_on_idle([], [])
     assert said.startswith("nodes: looked at when the job starts, as none could be had at once")

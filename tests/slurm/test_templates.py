@@ -119,7 +119,7 @@ def test_a_node_that_does_not_see_the_data_is_named(
         )  # fmt: skip
         assert job.wait() == "FAILED", job.text
     assert job.field("ExitCode") == "2:0", job.text
-    assert f"node2 does not see {small_screen}; put it on a file system" in job.text
+    assert f"node node2 does not see {small_screen}; put it on a folder" in job.text
 
 
 @pytest.mark.parametrize(
