@@ -165,7 +165,7 @@ def preempted(scene: Scene) -> Outcome:
 
 def time_limit(scene: Scene) -> Outcome:
     """The job's time is over before its training."""
-    job = scene.submit_fit(1100, sbatch=("--time=2",))
+    job = scene.submit_fit(650, sbatch=("--time=2",))
     job.wait_until(lambda: "time is nearly over" in job.text, PATIENCE)
     lost = scene.strike(job, 1, lambda: None)
     return scene.outcome(job, lost)
