@@ -219,7 +219,8 @@ def is_nearly_over(look: Look, folders: Sequence[Path]) -> bool:
         look: What Slurm says of the job.
         folders: Run folders, whose ``status.json`` tells how long saves and validations take.
     """
-    if look.ends_at is None:
+    if look.ends_at is None or look.state != "RUNNING":
+        # The time of a job that is being cancelled ends now, and its processes know.
         return False
     margins = [margin_seconds(0.0, None)]
     for folder in folders:

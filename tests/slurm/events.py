@@ -32,6 +32,8 @@ PreemptMode=REQUEUE
 PartitionName=urgent Nodes=ALL PriorityTier=10 PreemptMode=OFF
 PartitionName=spare Nodes=ALL PriorityTier=1 GraceTime=20""",
 }
+# A job with nodes of its own: what happens to them happens to no other event's.
+ALONE = ("--exclusive", "--mem=1500")
 STEP_SECONDS = 0.1
 PATIENCE = 300.0
 
@@ -87,7 +89,7 @@ class Scene:
 
     def submit_fit(self, steps: int, *more: str, sbatch: tuple[str, ...] = ()) -> Job:
         """Submit a fit of one model on two nodes."""
-        words = ["--nodes=2", "--mem=1500", *sbatch, FIT, DEMO, DDP, *self.options(steps, *more)]
+        words = ["--nodes=2", *ALONE, *sbatch, FIT, DEMO, DDP, *self.options(steps, *more)]
         return self.cluster.submit(self.folder, *words)
 
     def outcome(self, job: Job, lost_seconds: float | None = None) -> Outcome:
@@ -234,7 +236,7 @@ def group_without_node(scene: Scene) -> Outcome:
     """A node of a tournament crashes, and one comes back."""
     words = [DEMO, TOURNAMENTS, "--trainer.callbacks.every_n_train_steps=10",
              *scene.options(600)]  # fmt: skip
-    job = scene.cluster.submit(scene.folder, "--nodes=3", "--mem=1500", LTFB, *words)
+    job = scene.cluster.submit(scene.folder, "--nodes=3", *ALONE, LTFB, *words)
     node, group = job.nodes_when_running()[2], scene.run / "group_2"
     job.wait_until(lambda: step_of(group) >= 25)
     before, struck = step_of(group), time.time()
@@ -248,7 +250,7 @@ def killed_group(scene: Scene) -> Outcome:
     """A process of a tournament is killed."""
     words = [DEMO, TOURNAMENTS, "--trainer.callbacks.every_n_train_steps=10",
              *scene.options(500)]  # fmt: skip
-    job = scene.cluster.submit(scene.folder, "--nodes=2", "--mem=1500", LTFB, *words)
+    job = scene.cluster.submit(scene.folder, "--nodes=2", *ALONE, LTFB, *words)
     group = scene.run / "group_1"
     job.wait_until(lambda: step_of(group) >= 25)
     before, struck = step_of(group), time.time()
@@ -262,10 +264,10 @@ def requeued_task(scene: Scene) -> Outcome:
     """A group that is a task of an array is queued again, and another one begins late."""
     words = [DEMO, TOURNAMENTS, "--trainer.callbacks.every_n_train_steps=10",
              *scene.options(800), "--num_groups=3"]  # fmt: skip
-    job = scene.cluster.submit(scene.folder, "--mem=1500", "--array=0-1", ARRAY, *words)
+    job = scene.cluster.submit(scene.folder, *ALONE, "--array=0-1", ARRAY, *words)
     group = scene.run / "group_1"
     job.wait_until(lambda: step_of(group) >= 25)
-    late = scene.cluster.submit(scene.folder, "--mem=1500", "--array=2", ARRAY, *words)
+    late = scene.cluster.submit(scene.folder, *ALONE, "--array=2", ARRAY, *words)
     lost = scene.strike(
         job, 25, lambda: _do(scene, "scontrol", "requeue", f"{job.number}_1"), group
     )

@@ -23,3 +23,5 @@ def test_the_slowest_of_all_groups_decides(tmp_path: Path) -> None:
     write_json(folders[1] / "status.json", status)
     assert is_nearly_over(look, folders)
     assert not is_nearly_over(Look("RUNNING", None, ("node1",)), folders)
+    # A job that is being cancelled ends now.
+    assert not is_nearly_over(Look("COMPLETING", time.time(), ("node1",)), folders)
