@@ -27,6 +27,7 @@ COMMANDS = {
     "screen": "rank all pairs of drugs, or a library, from a checkpoint",
     "checkpoint": "put a checkpoint of several processes into one file",
     "ltfb": "report on tournaments, or replay their decisions",
+    "doctor": "examine this machine, or all nodes of a Slurm job",
     "demo": "simulate, fit, test and predict in three minutes",
 }
 LIGHTNING_COMMANDS = ("fit", "validate", "test")
