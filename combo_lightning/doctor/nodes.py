@@ -20,7 +20,6 @@ LINE_LETTERS = 600
 _LINE = re.compile(r"^(\S+) (\d+)([+.]) (.*)$")
 # What srun says of a process that is gone.
 _GONE = re.compile(r"error: (\S+): tasks? |failed on node (\S+):")
-_END_SECONDS = 10.0
 
 
 def answer_lines(name: str, number: int, answer: object) -> list[str]:
@@ -45,11 +44,16 @@ class Nodes:
     Args:
         names: The nodes.
         command: srun and the program that it starts.
+        end_seconds: How long they may take to end by themselves.
     """
 
-    def __init__(self, names: Sequence[str], command: Sequence[str]) -> None:
+    def __init__(
+        self, names: Sequence[str], command: Sequence[str], end_seconds: float = 10.0
+    ) -> None:
         self.names = list(names)
         self.silent: dict[str, str] = {}
+        self._known = set(names)
+        self._end_seconds = end_seconds
         self._number = 0
         self._heard: queue.Queue[tuple[str, int, Any]] = queue.Queue()
         self._errors: list[str] = []
@@ -61,8 +65,13 @@ class Nodes:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        for listen, stream in ((self._listen, self._srun.stdout), (self._note, self._srun.stderr)):
-            threading.Thread(target=listen, args=(stream,), daemon=True).start()
+        streams = ((self._listen, self._srun.stdout), (self._note, self._srun.stderr))
+        self._listeners = [
+            threading.Thread(target=listen, args=(stream,), daemon=True)
+            for listen, stream in streams
+        ]
+        for thread in self._listeners:
+            thread.start()
 
     @property
     def living(self) -> list[str]:
@@ -113,14 +122,16 @@ class Nodes:
 
     def _bury(self, missing: Sequence[str], why: str, *, late: bool) -> None:
         """Give up those who are gone, or all who have not answered where it is late."""
-        said = list(self._errors)
         ended = self._srun.poll() is not None
+        if ended:
+            self._hear_out()
+        said = [(line, set(re.split(r"[\s,:]+", line))) for line in list(self._errors)]
         for name in missing:
-            own = [line for line in said if name in re.split(r"[\s,:]+", line)]
-            gone = any(name in (found[1], found[2]) for found in map(_GONE.search, own) if found)
-            if gone or late or ended:
-                words = (own or said)[-2:]
-                self.silent[name] = "; ".join(words) or why
+            gone = [_GONE.search(line) for line, words in said if name in words]
+            if late or ended or any(found and name in found.groups() for found in gone):
+                # What is said of this node, or of nobody.
+                own = [line for line, words in said if name in words or not words & self._known]
+                self.silent[name] = "; ".join(own[-2:]) or why
 
     def _say(self, question: Mapping[str, object]) -> None:
         assert self._srun.stdin is not None
@@ -130,21 +141,29 @@ class Nodes:
 
     def _listen(self, stream: IO[str]) -> None:
         parts: dict[str, str] = {}
-        for line in stream:
-            found = _LINE.match(line)
-            if found is None or found[1] not in self.names:
-                continue  # What else the program's libraries print.
-            name, number, more, text = found.groups()
-            parts[name] = parts.get(name, "") + text
-            if more == ".":
-                with contextlib.suppress(ValueError):
-                    self._heard.put((name, int(number), json.loads(parts[name])))
-                parts[name] = ""
+        with stream:
+            for line in stream:
+                found = _LINE.match(line)
+                if found is None or found[1] not in self._known:
+                    continue  # What else the program's libraries print.
+                name, number, more, text = found.groups()
+                parts[name] = parts.get(name, "") + text
+                if more == ".":
+                    with contextlib.suppress(ValueError):
+                        self._heard.put((name, int(number), json.loads(parts[name])))
+                    parts[name] = ""
 
     def _note(self, stream: IO[str]) -> None:
-        for line in stream:
-            if "error:" in line or "Error" in line:
-                self._errors.append(line.strip())
+        with stream:
+            for line in stream:
+                if "error:" in line or "Error" in line:
+                    # A step's daemon says its node as part of its own name.
+                    self._errors.append(line.strip().removeprefix("slurmstepd-"))
+
+    def _hear_out(self) -> None:
+        """Read what is left, unless somebody else keeps the streams open."""
+        for thread in self._listeners:
+            thread.join(self._end_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -156,5 +175,6 @@ class Nodes:
         for signal in (0, SIGTERM, SIGKILL):
             self._srun.send_signal(signal)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._srun.wait(_END_SECONDS)
-                return
+                self._srun.wait(self._end_seconds)
+                break
+        self._hear_out()

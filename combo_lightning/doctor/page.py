@@ -82,16 +82,12 @@ def _data(seen: DataSeen) -> str:
 
 
 def _place(place: Place) -> str:
-    outer = [
-        f"{address} ({interface}"
-        + (
-            f", {place.megabits[interface] / 1000:g} Gbit/s)"
-            if interface in place.megabits
-            else ")"
-        )
-        for interface, address in place.outer_addresses.items()
-    ]
-    return f"{place.hostname} is {', '.join(outer) or 'at no address'}"
+    outer = []
+    for interface, address in place.outer_addresses.items():
+        rate = place.megabits.get(interface)
+        speed = f", {rate / 1000:g} Gbit/s" if rate else ""
+        outer.append(f"{address} ({interface}{speed})")
+    return f"{', '.join(outer) or 'no address'}, host name {place.hostname}"
 
 
 def _name_lines(found: Examination) -> list[Line]:

@@ -28,7 +28,7 @@ class Request:
 
     Args:
         cores: Processors of the job on its first node.
-        tasks: Tasks on its first node.
+        tasks: Tasks that it asked for on each node.
         cores_per_task: Processors that a task asked for.
     """
 
@@ -45,7 +45,8 @@ def read_request(environment: Mapping[str, str]) -> Request:
     """
     return Request(
         cores=tasks_of_nodes(environment.get("SLURM_JOB_CPUS_PER_NODE", "1"))[0],
-        tasks=tasks_of_nodes(environment.get("SLURM_TASKS_PER_NODE", "1"))[0],
+        # Not SLURM_TASKS_PER_NODE: where nobody asked, that is as many as there are processors.
+        tasks=int(environment.get("SLURM_NTASKS_PER_NODE", "1")),
         cores_per_task=int(environment.get("SLURM_CPUS_PER_TASK", "1")),
     )
 
