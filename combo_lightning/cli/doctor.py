@@ -85,7 +85,7 @@ def _examine_job(job: str, data: Path | None, shared: Path) -> "Examination":
     from combo_lightning.slurm.jobs import host_names
 
     names = host_names(os.environ["SLURM_JOB_NODELIST"])
-    logger.info("asking %d nodes; each loads torch, which may take a minute", len(names))
+    logger.info("asking the nodes of job %s; they load torch, which may take a minute", job)
     count = len(names)
     command = [
         *("srun", "--overlap", f"--nodes={count}", f"--ntasks={count}", "--ntasks-per-node=1"),

@@ -76,6 +76,13 @@ class Examination:
         doors = self.reached[one][other].doors
         return bool(doors) and all(said == other for said in doors.values())
 
+    def own_addresses(self, name: str) -> dict[str, str]:
+        """Give the addresses that no other node has, by interface; bridges of containers go."""
+        others = [place for other, place in self.places.items() if other != name]
+        taken = {address for place in others for address in place.addresses.values()}
+        outer = self.places[name].outer_addresses
+        return {i: address for i, address in outer.items() if address not in taken}
+
     def announces_well(self, name: str) -> bool:
         """Tell whether gloo gives others an address of this node that they can use.
 

@@ -187,7 +187,8 @@ def page_text(
         if texts:
             rows = [(f"{i}.", text) for i, text in enumerate(texts, 1)]
             text += ["", head, _columns(rows, width)]
-    rows = [(one.what, one.why) for one in settings] or [("nothing", "what is set is right")]
+    nothing = ("nothing", "mend what is broken" if broken else "what is set is right")
+    rows = [(one.what, one.why) for one in settings] or [nothing]
     text += ["", "what to set", _columns(rows, width), ""]
     things = "1 thing is" if len(broken) == 1 else f"{len(broken)} things are"
     return "\n".join([*text, f"{things} broken" if broken else "healthy", ""])

@@ -114,7 +114,7 @@ def _interfaces(found: Examination) -> list[Setting]:
     if len(used) != 1:
         return []
     (interface,) = used
-    common = set.intersection(*(set(place.addresses) for place in found.places.values()))
+    common = set.intersection(*(set(found.own_addresses(name)) for name in found.places))
     rates = {i: min(place.megabits.get(i, 0) for place in found.places.values()) for i in common}
     best = max(rates, key=lambda i: (rates[i], i == interface), default=interface)
     misled = [name for name in found.places if not found.announces_well(name)]

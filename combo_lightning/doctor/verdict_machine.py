@@ -26,6 +26,15 @@ def judge_machines(machines: Mapping[str, Machine]) -> list[Finding]:
         for what, groups in versions.items()
         if len(groups) > 1
     ]
+    folders = by_value(machines, lambda machine: machine.folder)
+    if len(folders) > 1:
+        found.append(
+            Finding(
+                f"nodes load combo-lightning from different folders ({differences(folders)}): "
+                "see that all hold the same files",
+                broken=False,
+            )
+        )
     return [*found, *_judge_programs(machines), *_judge_hardware(machines)]
 
 

@@ -5,7 +5,7 @@ from statistics import median, median_low
 
 from combo_lightning.doctor.examination import Examination, Speed
 from combo_lightning.doctor.finding import Finding, by_value, listed
-from combo_lightning.doctor.names import Place, Reached
+from combo_lightning.doctor.names import Reached
 from combo_lightning.slurm.rendezvous import HIGHEST_PORT, LOWEST_PORT
 
 # A pair this many times slower than the median is worth a look; on shared cores two is chance.
@@ -34,16 +34,14 @@ def judge_clocks(found: Examination) -> list[Finding]:
 def judge_names(found: Examination) -> list[Finding]:
     """Judge which node finds which other by its name, and what each announces of itself."""
     owners = {
-        address: name
-        for name, place in found.places.items()
-        for address in place.outer_addresses.values()
+        address: name for name in found.places for address in found.own_addresses(name).values()
     }
     # Several nodes with one and the same complaint are one sentence.
     complaints: dict[tuple[str, str], list[str]] = {}
     for one, others in found.reached.items():
         for other, reached in others.items():
             if not found.finds(one, other):
-                complaint = _why_not(other, reached, owners, found.places[other])
+                complaint = _why_not(other, reached, owners)
                 complaints.setdefault(complaint, []).append(one)
     sentences = [
         Finding(f"{listed(names)} {what.format(s='' if len(names) > 1 else 's')}: {cure}")
@@ -52,11 +50,9 @@ def judge_names(found: Examination) -> list[Finding]:
     return [*sentences, *(_judge_own_names(found) if len(found.places) > 1 else ())]
 
 
-def _why_not(
-    other: str, reached: Reached, owners: Mapping[str, str], place: Place
-) -> tuple[str, str]:
+def _why_not(other: str, reached: Reached, owners: Mapping[str, str]) -> tuple[str, str]:
     """Say why a node is not found: the complaint, ``{s}`` its verb's end, and the cure."""
-    real = " or ".join(place.outer_addresses.values())
+    real = " or ".join(address for address, owner in owners.items() if owner == other)
     mend = f"correct {other} in /etc/hosts or DNS there; it has {real}"
     if not reached.address:
         return f"know{{s}} no address of {other} ({reached.error})", mend
@@ -108,7 +104,7 @@ def _judge_own_names(found: Examination) -> list[Finding]:
 def _interface(found: Examination, name: str) -> str:
     """Name the interface by which the others find a node."""
     taken = {others[name].address for others in found.reached.values() if name in others}
-    outer = found.places[name].outer_addresses
+    outer = found.own_addresses(name)
     return next((i for i, a in outer.items() if a in taken), next(iter(outer), "eth0"))
 
 

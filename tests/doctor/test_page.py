@@ -23,7 +23,7 @@ def test_what_is_broken_stands_before_what_is_worth_a_look() -> None:
     findings = [Finding("slow", broken=False), Finding("lost"), Finding("gone")]
     text = page_text("job 7", [], findings, [], WIDTH)
     assert "broken\n1.  lost\n2.  gone\n\nworth a look\n1.  slow\n" in text
-    assert text.endswith("nothing  what is set is right\n\n2 things are broken\n")
+    assert text.endswith("nothing  mend what is broken\n\n2 things are broken\n")
 
 
 def test_a_command_is_not_cut() -> None:

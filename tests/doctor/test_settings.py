@@ -59,7 +59,9 @@ def test_a_faster_interface_that_all_have_is_offered_to_gloo_and_nccl() -> None:
     found = healthy("node1", "node2")
     for number, name in enumerate(found.nodes, 1):
         addresses = found.places[name].addresses | {"hsn0": f"10.1.0.{number}"}
-        rates = {"eth0": 10_000, "hsn0": 200_000}
+        # Equal on all nodes, as those of container engines: it leads nowhere.
+        addresses["docker0"] = "172.17.0.1"
+        rates = {"eth0": 10_000, "hsn0": 200_000, "docker0": 400_000}
         found.places[name] = replace(found.places[name], addresses=addresses, megabits=rates)
         found.machines[name] = replace(machine(), gpus=["A100"] * 4)
     gloo, nccl = settings_of_job(found, FITS)

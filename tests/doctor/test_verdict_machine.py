@@ -39,6 +39,12 @@ def test_more_threads_than_processors_are_worth_a_look() -> None:
     assert not broken
 
 
+def test_another_folder_of_the_same_version_is_worth_a_look() -> None:
+    text, broken = judged(folder="/old/combo_lightning")
+    assert "/shared/combo_lightning on node1 and node3; /old/combo_lightning on node2" in text
+    assert not broken
+
+
 def test_a_program_that_is_on_no_path_is_worth_a_look() -> None:
     (finding,) = judge_machines({"here": replace(machine(), program="")})
     assert "activate its environment" in finding.text
