@@ -206,7 +206,6 @@ def _examine_folder(nodes: Nodes, found: Examination, folder: Path) -> None:
     said = nodes.ask("note", _FOLDER, path=path)
     found.folders = {name: Folder(**seen) for name, seen in said.items()}
     able = [name for name, seen in found.folders.items() if not seen.error]
-    able = [name for name in nodes.names if name in able]
     seen = nodes.ask("notes", NOTE_SECONDS + _REACH, path=path, order=able)
     found.notes = {name: seen[name] for name in able if name in seen}
     order = found.shared_by
