@@ -29,6 +29,7 @@ COMMANDS = {
     "checkpoint": "put a checkpoint of several processes into one file",
     "ltfb": "report on tournaments, or replay their decisions",
     "slurm": "submit jobs with checks; their status and logs; cancel them; run in scripts",
+    "doctor": "examine this machine, or all nodes of a Slurm job",
     "demo": "simulate, fit, test and predict in three minutes",
 }
 LIGHTNING_COMMANDS = ("fit", "validate", "test")

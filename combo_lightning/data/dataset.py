@@ -92,8 +92,13 @@ class ScreenDataset:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the tables' checksums: equal data, equal fingerprint."""
-        text = json.dumps(self.manifest["tables"], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return fingerprint_of(self.manifest)
+
+
+def fingerprint_of(manifest: Mapping[str, Any]) -> str:
+    """Compute a data set's fingerprint from ``dataset.json`` alone."""
+    text = json.dumps(manifest["tables"], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:
