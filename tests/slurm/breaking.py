@@ -37,13 +37,45 @@ def wrong_address(cluster: Cluster, node: str, name: str, address: str) -> Itera
 
 
 @contextmanager
-def without_folder(cluster: Cluster, node: str, folder: Path) -> Iterator[None]:
-    """Let a node see an empty folder of its own in a folder's place."""
-    _inside(cluster, node, "mount", "-t", "tmpfs", "tmpfs", str(folder))
+def hidden(cluster: Cluster, node: str, folder: Path, size: str = "1m") -> Iterator[None]:
+    """Let a node see an empty folder of its own in a folder's place.
+
+    Args:
+        cluster: Where.
+        node: The node.
+        folder: The folder.
+        size: What that one holds at most.
+    """
+    _inside(cluster, node, "mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
     try:
         yield
     finally:
-        _inside(cluster, node, "umount", str(folder))
+        # A process that was started there may still stand in it.
+        _inside(cluster, node, "umount", "--lazy", str(folder))
+
+
+@contextmanager
+def lost(cluster: Cluster, node: str, *, link: bool) -> Iterator[None]:
+    """Let a node crash, or cut it off; afterwards it is there again.
+
+    Args:
+        cluster: Where.
+        node: The node.
+        link: Whether its link goes down; else slurmd and all that it has started are killed.
+    """
+    wire = f"sl{_settings(cluster)['ID']}-{node.removeprefix('node')}"
+    if link:
+        _run(["ip", "link", "set", wire, "down"])
+    else:
+        cluster.manage("kill-node", node)
+    try:
+        yield
+    finally:
+        if link:
+            _run(["ip", "link", "set", wire, "up"])
+            cluster.manage("kill-node", node)
+        cluster.manage("start-node", node)
+        cluster.wait_for_node(node)
 
 
 @contextmanager
@@ -59,7 +91,7 @@ def blocked_ports(cluster: Cluster, node: str, source: str, ports: str) -> Itera
         source: Whose packets it drops.
         ports: Such as ``10000-32767``.
     """
-    settings = dict(re.findall(r"(\w+)=(\S+)", (cluster.folder / "settings").read_text()))
+    settings = _settings(cluster)
     number = 10 + int(source.removeprefix("node"))
     rule = ["ip", "-n", f"slci-{settings['ID']}-{node}", "rule"]
     match = f"from {settings['SUBNET']}.{number} iif eth0 ipproto tcp dport {ports} blackhole"
@@ -72,6 +104,10 @@ def blocked_ports(cluster: Cluster, node: str, source: str, ports: str) -> Itera
         _run([*rule, "add", "pref", "0", "lookup", "local"])
         _run([*rule, "del", "pref", "10"])
         _run([*rule, "del", "pref", "100"])
+
+
+def _settings(cluster: Cluster) -> dict[str, str]:
+    return dict(re.findall(r"(\w+)=(\S+)", (cluster.folder / "settings").read_text()))
 
 
 def _inside(cluster: Cluster, node: str, *words: str) -> None:

@@ -5,8 +5,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -59,23 +59,6 @@ class Cluster:
         assert done.returncode == 0, f"{words}: {done.stderr}"
         return done.stdout
 
-    @contextmanager
-    def lost(self, node: str, *, link: bool) -> Iterator[None]:
-        """Let a node crash, or its link go down; afterwards it is there again."""
-        wire = f"sl{self._setting('ID')}-{node.removeprefix('node')}"
-        if link:
-            subprocess.run(["ip", "link", "set", wire, "down"], check=True)
-        else:
-            self.manage("kill-node", node)
-        try:
-            yield
-        finally:
-            if link:
-                subprocess.run(["ip", "link", "set", wire, "up"], check=True)
-                self.manage("kill-node", node)
-            self.manage("start-node", node)
-            self.wait_for_node(node)
-
     def wait_for_node(self, node: str, seconds: float = 90) -> None:
         """Wait until a node can be used, or is used already."""
         end = time.monotonic() + seconds
@@ -83,26 +66,6 @@ class Cluster:
         while self.run("sinfo", "-h", "-n", node, "-o", "%T").split("\n")[0] not in up:
             assert time.monotonic() < end, self.run("sinfo", "-N", "-l")
             time.sleep(0.5)
-
-    @contextmanager
-    def mounted(self, node: str, folder: Path, kind: str, options: str) -> Iterator[None]:
-        """Mount a file system over a folder, as one node sees it."""
-        inside = ["nsenter", "-t", str(self.daemon(node)), "-m"]
-        mount = [*inside, "mount", "-t", kind, "-o", options, kind, str(folder)]
-        subprocess.run(mount, check=True)
-        try:
-            yield
-        finally:
-            subprocess.run([*inside, "umount", "--lazy", str(folder)], check=True)
-
-    def daemon(self, node: str) -> int:
-        """Give the process of a node's slurmd."""
-        return int((self.folder / "run" / f"{node}.pid").read_text().split()[0])
-
-    def _setting(self, name: str) -> str:
-        found = re.search(rf"\b{name}=(\S+)", (self.folder / "settings").read_text())
-        assert found is not None
-        return found.group(1)
 
     def submit(self, folder: Path, *words: object) -> "Job":
         """Submit a job from a folder that all nodes see."""
@@ -143,7 +106,8 @@ class Job:
         end = time.monotonic() + seconds
         while not so():
             assert time.monotonic() < end, self.text
-            assert self.field("JobState") not in DONE, self.text
+            state = self.field("JobState")
+            assert state not in DONE, f"{state}: {self.text}"
             time.sleep(0.2)
 
     def nodes(self) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from combo_lightning.checkpoint import load_checkpoint
 from combo_lightning.slurm.attempts import ATTEMPTS
 from tests.conftest import ROOT
+from tests.slurm.breaking import hidden, lost
 from tests.slurm.cluster import Cluster, Job
 
 SCRIPTS = ROOT / "scripts" / "slurm"
@@ -112,9 +113,7 @@ class Scene:
         job.wait_until(lambda: step_of(run) >= at)
         before, struck = step_of(run), time.time()
         event()
-        job.wait_until(
-            lambda: attempt_of(run) >= 1 and step_of(run, since=struck) > before, PATIENCE
-        )
+        job.wait_until(lambda: goes_on(run, before, struck), PATIENCE)
         return time.time() - struck
 
 
@@ -136,9 +135,10 @@ def attempts(run: Path) -> list[dict[str, Any]]:
     return found
 
 
-def attempt_of(run: Path) -> int:
-    """Read which start of a run this is; the first is 0."""
-    return len(attempts(run)) - 1
+def goes_on(run: Path, step: int, since: float) -> bool:
+    """Tell whether a run was started again since a time, and is beyond a step."""
+    began = max((a["began"] for a in attempts(run)), default=0.0)
+    return bool(began > since) and step_of(run, since=began) > step
 
 
 def last_step(run: Path) -> int:
@@ -225,7 +225,7 @@ def full_disk(scene: Scene) -> Outcome:
     """There is no room for the next checkpoint."""
     scene.run.mkdir()
     idle = scene.cluster.run("sinfo", "-h", "-N", "-t", "idle", "-o", "%N").split()[-1]
-    with scene.cluster.mounted(idle, scene.run, "tmpfs", "size=500k"):
+    with hidden(scene.cluster, idle, scene.run, size="500k"):
         job = scene.cluster.submit(
             scene.folder, "--nodes=1", f"--nodelist={idle}", FIT, DEMO, *scene.options(100)
         )
@@ -240,7 +240,7 @@ def group_without_node(scene: Scene) -> Outcome:
     node, group = job.nodes_when_running()[2], scene.run / "group_2"
     job.wait_until(lambda: step_of(group) >= 25)
     before, struck = step_of(group), time.time()
-    with scene.cluster.lost(node, link=False):
+    with lost(scene.cluster, node, link=False):
         job.wait_until(lambda: f"trainer group 2 has lost {node}" in job.text, PATIENCE)
     job.wait_until(lambda: step_of(group, since=struck + 5) > before, PATIENCE)
     return scene.outcome(job, time.time() - struck)
@@ -315,11 +315,8 @@ def _lost_node(scene: Scene, index: int, *, link: bool) -> Outcome:
     job = scene.submit_fit(150)
     job.wait_until(lambda: step_of(scene.run) >= 20)
     node, before, struck = job.nodes()[index], step_of(scene.run), time.time()
-    with scene.cluster.lost(node, link=link):
-        job.wait_until(
-            lambda: attempt_of(scene.run) >= 1 and step_of(scene.run, since=struck + 5) > before,
-            PATIENCE,
-        )
+    with lost(scene.cluster, node, link=link):
+        job.wait_until(lambda: goes_on(scene.run, before, struck), PATIENCE)
         return scene.outcome(job, time.time() - struck)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Outcome
+from tests.slurm.breaking import hidden
 from tests.slurm.cluster import Cluster
 from tests.slurm.events import DDP, DEMO, SMALL
 
@@ -88,13 +89,8 @@ def test_a_node_that_does_not_see_the_data_set_is_named(
     small_screen: Path,
     run_here: Callable[..., Outcome],
 ) -> None:
-    daemon = (cluster.folder / "run" / "node2.pid").read_text().split()[0]
-    enter = ["nsenter", f"--target={daemon}", "--mount"]
-    subprocess.run([*enter, "mount", "-t", "tmpfs", "none", small_screen], check=True)
-    try:
+    with hidden(cluster, "node2", small_screen):
         outcome = run_here("slurm", "submit", "--nodes=2", *words)
-    finally:
-        subprocess.run([*enter, "umount", small_screen], check=True)
     assert outcome.code == 2
     assert f"error: node node2 does not see {small_screen}/dataset.json" in outcome.output
     assert list(here.iterdir()) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.breaking import blocked_ports, without_folder, wrong_address
+from tests.slurm.breaking import blocked_ports, hidden, wrong_address
 from tests.slurm.cluster import Cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
@@ -92,7 +92,7 @@ def test_a_node_without_the_shared_folder_and_the_data_set_is_named(
 ) -> None:
     data = tmp_path / "shared" / "screen"
     shutil.copytree(small_screen, data)
-    with without_folder(cluster, "node3", data.parent):
+    with hidden(cluster, "node3", data.parent):
         code, text = doctor(f"--data={data}", f"--shared={data.parent}")
     assert code == "1:0", text
     assert "node3 does not see within 10 s what node1 and node2 wrote" in text
@@ -107,7 +107,7 @@ def test_a_node_without_the_program_is_named_and_the_others_are_examined(
 ) -> None:
     # The environment that runs these tests, hidden from that node alone.
     venv = Path(sys.prefix).resolve()
-    with without_folder(cluster, "node3", venv):
+    with hidden(cluster, "node3", venv):
         code, text = doctor()
     assert code == "1:0", text
     # Beside it stands why, in either order: there is no such program.

@@ -14,6 +14,7 @@ import torch
 from combo_lightning.checkpoint import load_checkpoint
 from combo_lightning.ltfb.record import read_rounds
 from tests.conftest import ROOT, Outcome
+from tests.slurm.breaking import hidden
 from tests.slurm.cluster import Cluster
 from tests.slurm.events import DDP, DEMO, FIT, LTFB, SMALL, TOURNAMENTS
 
@@ -112,7 +113,7 @@ def test_the_components_of_a_heterogeneous_job_are_one_launch(
 def test_a_node_that_does_not_see_the_data_is_named(
     cluster: Cluster, small_screen: Path, tmp_path: Path
 ) -> None:
-    with cluster.mounted("node2", small_screen.parent, "tmpfs", "size=100k"):
+    with hidden(cluster, "node2", small_screen.parent):
         job = cluster.submit(
             tmp_path, "--nodes=2", "--nodelist=node1,node2", FIT, DEMO, DDP, *SHORT,
             f"--data.path={small_screen}",
