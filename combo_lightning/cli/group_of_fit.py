@@ -11,6 +11,7 @@ from combo_lightning.ltfb.membership import CHANNEL
 from combo_lightning.ltfb.place import REJOIN_VARIABLE, GroupPlace, group_folder, new_token
 from combo_lightning.ltfb.population import DESCRIPTION, newest_complete_round, round_checkpoint
 from combo_lightning.parallel.processes import started_by_launcher
+from combo_lightning.parts import claim
 from combo_lightning.runs.folder import CONFIG, read_record
 
 TOKEN = "token"
@@ -63,18 +64,7 @@ def join_group(
 
 def _shared_token(folder: Path) -> str:
     """Give the token of independent jobs: the first to come draws it."""
-    path = folder / CHANNEL / TOKEN
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{TOKEN}.{os.getpid()}.{os.uname().nodename}")
-    aside.write_text(new_token(), encoding="utf-8")
-    try:
-        # Whole, and only where nobody was first; also on shared file systems.
-        os.link(aside, path)
-    except FileExistsError:
-        pass
-    finally:
-        aside.unlink()
-    return path.read_text(encoding="utf-8")
+    return claim(folder / CHANNEL / TOKEN, new_token())
 
 
 def rejoins() -> bool:
