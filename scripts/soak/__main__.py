@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,31 @@ from statistics import median
 from combo_lightning.data.simulator import preset_config, simulate, write_simulation
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import started
-from tests.slurm.events import EVENTS, SETTINGS, Outcome, Scene
+from tests.slurm.events import (
+    DDP,
+    DEMO,
+    EVENTS,
+    FIT,
+    LTFB,
+    SETTINGS,
+    TOURNAMENTS,
+    Outcome,
+    Scene,
+)
 
 # Played most often: every job of more than a day meets it.
 REQUEUE = "SIGUSR1"
+
+
+# sbatch's words, and the number of trainer groups.
+LAUNCHES: dict[str, tuple[list[object], int]] = {
+    "one process": (["--nodes=1", FIT, DEMO], 0),
+    "2 nodes": (["--nodes=2", FIT, DEMO, DDP], 0),
+    "4 groups of one process on 4 nodes": (["--nodes=4", LTFB, DEMO, TOURNAMENTS], 4),
+    "4 groups of 2 ranks on 4 nodes": (
+        ["--nodes=4", "--ntasks-per-node=2", LTFB, DEMO, DDP, TOURNAMENTS], 4
+    ),
+}  # fmt: skip
 
 
 @dataclass
@@ -59,6 +81,13 @@ def main() -> int:
         screen = Path(folder) / "small"
         write_simulation(simulate(preset_config("small")), screen, {})
         with started(**SETTINGS) as cluster:
+            for name in LAUNCHES:
+                seconds = [
+                    _until_first_step(name, Scene(cluster, screen, Path(folder) / f"{name}-{i}"))
+                    for i in range(asked.times)
+                ]
+                shown = f"{median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})"
+                sys.stdout.write(f"| submit to first step: {name} | {shown} |\n")
             found: dict[str, Tally] = {}
             for name in EVENTS:
                 times = asked.requeues if name == REQUEUE else asked.times
@@ -70,6 +99,20 @@ def main() -> int:
                 text = json.dumps({n: vars(tally) for n, tally in found.items()}, indent=1)
                 asked.out.write_text(text + "\n")
     return 0 if all(tally.good == tally.times for tally in found.values()) else 1
+
+
+def _until_first_step(name: str, scene: Scene) -> float:
+    """Submit a job; give the seconds until all of its models train, and cancel it."""
+    request, groups = LAUNCHES[name]
+    scene.folder.mkdir()
+    begun = time.monotonic()
+    job = scene.cluster.submit(scene.folder, *request, *scene.options(100_000))
+    where = [scene.run / f"group_{g}" for g in range(groups)] or [scene.run]
+    job.wait_until(lambda: all((run / "status.json").is_file() for run in where))
+    seconds = time.monotonic() - begun
+    scene.cluster.run("scancel", job.number)
+    job.wait()
+    return seconds
 
 
 def _play(
