@@ -51,6 +51,10 @@ def main(words: Sequence[str]) -> int:
         # It reads data sets and builds networks; the others answer at once.
         module = importlib.import_module("combo_lightning.cli.slurm_submit")
         return int(module.main(rest))
+    if name == "guard":
+        # What `run` starts on another node.
+        module = importlib.import_module("combo_lightning.cli.slurm_guard")
+        return int(module.main(rest))
     if name == "run":
         module = importlib.import_module("combo_lightning.cli.slurm_run")
         return int(module.main(rest))

@@ -75,12 +75,15 @@ class SlurmGroups(TrainerGroupRun):
         self._watch = watch
         # Groups that have lost a node, and the name of the job that replaces each.
         self._replaced: dict[int, str] = {}
+        self._guard: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
         """Run them; jobs that have replaced groups end with the others."""
         try:
             return super().run()
         finally:
+            if self._guard is not None:
+                self._guard.terminate()
             for name in self._replaced.values():
                 subprocess.run(["scancel", "--me", f"--name={name}"], check=False)
 
@@ -97,6 +100,8 @@ class SlurmGroups(TrainerGroupRun):
 
     def _look_after(self, console: Any, *, stopping: bool) -> int | None:
         look = self._watch.look()
+        if look is not None:
+            self._keep_guard(look)
         if look is not None and not stopping:
             folders = [group.place.group_folder for group in self.groups]
             if is_nearly_over(look, folders):
@@ -108,6 +113,20 @@ class SlurmGroups(TrainerGroupRun):
             self._asked = signal.SIGUSR1
             stopping = True
         return super()._look_after(console, stopping=stopping)
+
+    def _keep_guard(self, look: Look) -> None:
+        """Keep a process on another node, for the case that this one fails."""
+        first, *others = self._allocation.nodes
+        living = [node for node in others if node in look.nodes]
+        if not living or (self._guard is not None and self._guard.poll() is None):
+            return
+        where = ["srun", "--overlap", "--nodes=1", "--ntasks=1", f"--nodelist={living[-1]}"]
+        self._guard = subprocess.Popen(
+            [*where, *PROGRAM, "slurm", "guard", self._allocation.job, first],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def _replace_lost(self, look: Look, console: Any) -> None:
         """Give groups that have lost a node a job of their own."""

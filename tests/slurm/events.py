@@ -137,10 +137,10 @@ def attempts(run: Path) -> list[dict[str, Any]]:
     return found
 
 
-def goes_on(run: Path, step: int, since: float) -> bool:
-    """Tell whether a run was started again since a time, and is beyond a step."""
+def goes_on(run: Path, step: int, since: float, group: Path | None = None) -> bool:
+    """Tell whether a run was started again since a time, and (a group of it) is beyond a step."""
     began = max((a["began"] for a in attempts(run)), default=0.0)
-    return bool(began > since) and step_of(run, since=began) > step
+    return bool(began > since) and step_of(group or run, since=began) > step
 
 
 def last_step(run: Path) -> int:
@@ -250,6 +250,19 @@ def group_without_node(scene: Scene) -> Outcome:
     return scene.outcome(job, time.time() - struck)
 
 
+def tournament_without_first_node(scene: Scene) -> Outcome:
+    """The node with a tournament's batch script crashes."""
+    words = [DEMO, TOURNAMENTS, "--trainer.callbacks.every_n_train_steps=10",
+             *scene.options(300)]  # fmt: skip
+    job = scene.cluster.submit(scene.folder, "--nodes=2", *ALONE, LTFB, *words)
+    node, group = job.nodes_when_running()[0], scene.run / "group_1"
+    job.wait_until(lambda: step_of(group) >= 45)
+    before, struck = step_of(group), time.time()
+    with lost(scene.cluster, node, link=False):
+        job.wait_until(lambda: goes_on(scene.run, before, struck, group), PATIENCE)
+        return scene.outcome(job, time.time() - struck)
+
+
 def killed_group(scene: Scene) -> Outcome:
     """A process of a tournament is killed."""
     words = [DEMO, TOURNAMENTS, "--trainer.callbacks.every_n_train_steps=10",
@@ -301,6 +314,9 @@ EVENTS = {
     "time limit": Event(time_limit, "the job's time is nearly over: told to save"),
     "tournament: a node crashes": Event(group_without_node, "; a job of its own is queued"),
     "tournament in an array: a task is requeued": Event(requeued_task, "(SLURM_RESTART_COUNT)"),
+    "tournament: the first node crashes": Event(
+        tournament_without_first_node, "(SLURM_RESTART_COUNT)"
+    ),
     "a node crashes": Event(crashed_node, "the run ends on all ranks"),
     "the first node crashes": Event(crashed_first_node, "(SLURM_RESTART_COUNT)"),
     "a node is cut off": Event(lost_link, "(SLURM_RESTART_COUNT)"),

@@ -113,6 +113,7 @@ def test_a_full_disk_ends_the_job(played: dict[str, "Future[Outcome]"]) -> None:
     "event",
     [
         "tournament: a node crashes",
+        "tournament: the first node crashes",
         "tournament: a process is killed",
         "tournament in an array: a task is requeued",
     ],
