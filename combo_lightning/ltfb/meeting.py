@@ -119,9 +119,8 @@ class Meeting:
     ) -> dict[int, Standing]:
         """Make this group's standing public, and wait for the others'.
 
-        A group that waits for others than this one does is not met: while one of them takes a
-        dead group for alive, what they would decide differs, and the loser would wait in vain for
-        a model that nobody sends.
+        A group that does not wait for this one, as it takes a dead group for alive or has not
+        seen this one yet, is not met: a loser would wait in vain for a model that nobody sends.
 
         Args:
             round_index: The round.
@@ -132,16 +131,14 @@ class Meeting:
         Returns:
             The standings that are there, this group's included.
         """
-        together = sorted({self.group, *others})
 
         def wait(membership: Membership) -> dict[int, Standing]:
-            note = write_note(standing, self._seal(round_index, self.group, together))
+            note = write_note(standing, self._seal(round_index, self.group), others)
             self.channel.publish(round_index, note)
             found = {self.group: standing}
             end = time.monotonic() + self.patience_seconds
             for other in others:
-                seal = self._seal(round_index, other, together)
-                theirs = self._wait_for(round_index, other, end, membership, seal)
+                theirs = self._wait_for(round_index, other, end, membership)
                 if theirs is None:
                     self._absent[other] = self.beats[other].left
                 else:
@@ -151,17 +148,11 @@ class Meeting:
         found: dict[int, Standing] = spent.timed("wait", lambda: self.tell(wait))
         return found
 
-    def _seal(self, round_index: int, group: int, together: Sequence[int]) -> dict[str, Any]:
-        token = self.channel.place.token
-        return {"token": token, "round": round_index, "group": group, "meets": list(together)}
+    def _seal(self, round_index: int, group: int) -> dict[str, Any]:
+        return {"token": self.channel.place.token, "round": round_index, "group": group}
 
     def _wait_for(
-        self,
-        round_index: int,
-        other: int,
-        end: float,
-        membership: Membership,
-        seal: Mapping[str, Any],
+        self, round_index: int, other: int, end: float, membership: Membership
     ) -> Standing | None:
         """Wait for a group's note while it is alive and may still come."""
         while True:
@@ -169,7 +160,7 @@ class Meeting:
             try:
                 text = self.channel.read(round_index, beat or self.beats[other], LOOK_SECONDS)
                 if text is not None:
-                    return read_note(text, seal)
+                    return read_note(text, self._seal(round_index, other), self.group)
             except ChannelError as error:
                 logger.warning("round %d: group %d: %s", round_index, other, error)
                 return None
@@ -240,25 +231,31 @@ class Meeting:
         return found
 
 
-def write_note(standing: Standing, seal: Mapping[str, Any]) -> str:
+def write_note(standing: Standing, seal: Mapping[str, Any], meets: Sequence[int]) -> str:
     """Write a standing as a line of text; numbers come back bit for bit.
 
     Args:
         standing: With its rows.
-        seal: Token, round, group, and the groups that meet.
+        seal: Token, round and group.
+        meets: The groups that this one waits for.
     """
     rows = {
         name: base64.b64encode(np.asarray(row, "<f8").tobytes()).decode()
         for name, row in (standing.rows or {}).items()
     }
-    return json.dumps({**seal, "rows": rows, "age": standing.age})
+    return json.dumps({**seal, "meets": list(meets), "rows": rows, "age": standing.age})
 
 
-def read_note(text: str, seal: Mapping[str, Any]) -> Standing:
+def read_note(text: str, seal: Mapping[str, Any], reader: int) -> Standing:
     """Read what `write_note` wrote.
 
+    Args:
+        text: The note.
+        seal: Token, round and group that it must have.
+        reader: The group that reads it.
+
     Raises:
-        ChannelError: If it is no note, or its seal is another.
+        ChannelError: If it is no note, its seal is another, or its group does not meet the reader.
     """
     try:
         plain = json.loads(text)
@@ -267,10 +264,13 @@ def read_note(text: str, seal: Mapping[str, Any]) -> Standing:
             for name, row in plain["rows"].items()
         }
         found = {name: plain[name] for name in seal}
+        meets = list(plain["meets"])
         standing = Standing.from_rows(rows, int(plain["age"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ChannelError(f"a note cannot be read: {error}") from error
     wrong = [name for name, value in seal.items() if found[name] != value]
     if wrong:
         raise ChannelError(f"a note does not fit: its {' and '.join(wrong)}")
+    if reader not in meets:
+        raise ChannelError(f"group {seal['group']} does not wait for group {reader}")
     return standing

@@ -37,7 +37,7 @@ def test_a_fit_leaves_its_whole_folder_behind(run_dir: Path) -> None:
     names = {str(p.relative_to(run_dir)) for p in run_dir.rglob("*") if p.is_file()}
     assert names == {
         "config.yaml", "run.json", "split.parquet", "metrics.csv", "checkpoints/best.ckpt",
-        "checkpoints/last.ckpt",
+        "checkpoints/last.ckpt", "status.json",
     }  # fmt: skip
 
 

@@ -6,7 +6,6 @@ NCCL_SOCKET_IFNAME are not tested.
 
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from combo_lightning.ltfb.place import gpus, own_devices
 from tests.conftest import ROOT
 from tests.slurm.cluster import Cluster, Job
+from tests.slurm.conftest import started
 from tests.slurm.events import DDP, DEMO, FIT
 from tests.slurm.test_templates import SHORT
 
@@ -26,16 +26,10 @@ ONE_GPU = ["--gpus-per-node=1"]
 
 
 @pytest.fixture(scope="module")
-def gpu_cluster(cluster: Cluster) -> Iterator[Cluster]:
+def gpu_cluster() -> Iterator[Cluster]:
     """Two nodes with eight cores and four GPUs each."""
-    with tempfile.TemporaryDirectory(prefix="sg") as folder:
-        found = Cluster(Path(folder), cluster.net)
-        found.environment |= {"SLURM_CI_NODES": "2", "SLURM_CI_GPUS": "4", "SLURM_CI_CPUS": "8"}
-        try:
-            found.manage("start")
-            yield found
-        finally:
-            found.manage("stop")
+    with started(SLURM_CI_NODES="2", SLURM_CI_GPUS="4", SLURM_CI_CPUS="8") as found:
+        yield found
 
 
 def seen_by_tasks(cluster: Cluster, folder: Path, *words: object) -> list[tuple[int, str | None]]:
