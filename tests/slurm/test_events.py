@@ -17,7 +17,7 @@ from tests.slurm.events import EVENTS, SETTINGS, Outcome, Scene, attempts, last_
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.timeout(900)]
 
-AT_ONCE = 7
+AT_ONCE = 5
 GO_ON = [
     "preemption",
     "SIGUSR1",
