@@ -200,7 +200,11 @@ def out_of_memory(scene: Scene) -> Outcome:
     more = ["--trainer.callbacks+=tests.slurm.slow.Grow", f"--trainer.callbacks.marker={marker}",
             "--trainer.callbacks.step=20"]  # fmt: skip
     job = scene.submit_fit(100, *more)
-    return scene.outcome(job, scene.strike(job, 18, lambda: None))
+    # The step itself never ends, so that no status tells of it.
+    job.wait_until(marker.exists)
+    struck = time.time()
+    job.wait_until(lambda: goes_on(scene.run, 20, struck), PATIENCE)
+    return scene.outcome(job, time.time() - struck)
 
 
 def crashed_node(scene: Scene) -> Outcome:
