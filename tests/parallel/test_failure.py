@@ -35,7 +35,10 @@ def test_a_killed_rank_ends_the_run_and_a_restart_gives_the_whole_runs_weights(
 ) -> None:
     run = Started("run", tmp_path, *options_of(config, small_screen, tmp_path, *SHORT))
     started.append(run)
-    os.kill(run.wait_for(phase, rank), signal.SIGKILL)
+    pid = run.wait_for(phase, rank)
+    # The other one is waited for afterwards, so it must have told who it is.
+    run.wait_for(phase, 1 - rank)
+    os.kill(pid, signal.SIGKILL)
     run.wait_for_end(ENDS_WITHIN_SECONDS)
     run.assert_names_the_dead(rank)
     assert_a_restart_reaches(whole_run, tmp_path / "run", started)

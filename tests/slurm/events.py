@@ -336,7 +336,8 @@ EVENTS = {
 
 
 def _lost_node(scene: Scene, index: int, *, link: bool) -> Outcome:
-    job = scene.submit_fit(150)
+    # A node of a busy machine takes a while to die.
+    job = scene.submit_fit(300)
     job.wait_until(lambda: step_of(scene.run) >= 20)
     node, before, struck = job.nodes()[index], step_of(scene.run), time.time()
     with lost(scene.cluster, node, link=link):
