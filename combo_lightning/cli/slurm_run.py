@@ -4,7 +4,6 @@ It starts the job's processes, tells them in time to save before the job's time 
 Slurm start the job again, where it goes on from its last checkpoint.
 """
 
-import json
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from combo_lightning.cli.progress import STATUS, read_json
 from combo_lightning.cli.words import value_of
 from combo_lightning.errors import InputError
 from combo_lightning.ltfb.place import REJOIN_VARIABLE
@@ -224,7 +224,7 @@ def is_nearly_over(look: Look, folders: Sequence[Path]) -> bool:
         return False
     margins = [margin_seconds(0.0, None)]
     for folder in folders:
-        status = _read_json(folder / "status.json")
+        status = read_json(folder / STATUS)
         pause = status.get("longest_pause_seconds") or 0.0
         margins.append(margin_seconds(pause, status.get("steps_per_second")))
     return time.time() > look.ends_at - max(margins)
@@ -268,11 +268,3 @@ def _reason(code: int) -> str:
     if code == 128 + signal.SIGKILL:
         return "a process was killed (exit code 137; out of memory?)"
     return f"ended with exit code {code}"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content
