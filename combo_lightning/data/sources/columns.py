@@ -41,7 +41,7 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "tissue": ("tissue", "panel", "lineage", "cancertype"),
 }
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
-_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", " ": "blanks"}
 _PARQUET = (".parquet", ".pq")
 _TABBED = (".tsv", ".tab", ".txt")
 # A header of 20,000 genes takes about 200 kB.
@@ -92,13 +92,44 @@ class UserTable:
                 raise InputError(f"{option}: cannot read {path} as Parquet: {error}") from error
         else:
             delimiter = "\t" if stem.endswith(_TABBED) else ","
-            table = cls(path, option, *_read_header(path, option, delimiter))
+            line, skip, encoding = _first_line(path, option)
+            names = _fields(line, delimiter)
+            if len(names) < 2:
+                other = next((n for d, n in _SEPARATORS.items() if d in line), None)
+                raise InputError(
+                    f"{option}: {path} has one column when cut at {_SEPARATORS[delimiter]}"
+                    + (f"; it looks separated by {other}" if other else "")
+                    + ": save it with commas as .csv or with tabs as .tsv"
+                )
+            table = cls(path, option, names, delimiter, skip + 1, encoding)
         twice = [name for name, count in Counter(table.columns).items() if count > 1]
         if twice:
             raise InputError(
                 f"{table.where} has two columns named '{twice[0]}'; rename one of them"
             )
         return table
+
+    @classmethod
+    def open_matrix(cls, path: Path, option: str) -> tuple["UserTable", tuple[str, ...]]:
+        """Open a text file of numbers alone, whatever separates them, with or without a header.
+
+        Returns:
+            The table, its columns named by their numbers from 0, and the names that its header
+            gives them; none: it has no header, its first line is a row.
+
+        Raises:
+            InputError: If it is missing, damaged or empty.
+        """
+        line, skip, encoding = _first_line(require_file(path, option), option)
+        delimiter = max(_SEPARATORS, key=lambda d: len(_fields(line, d)))
+        fields = _fields(line, delimiter)
+        # pandas heads columns that have no names with 0, 1, 2 .., and its index with nothing.
+        numbered = [str(i) for i in range(len(fields))]
+        known = ((*numbered,), ("", *numbered[:-1])) if len(fields) > 2 else ()
+        headed = fields in known or not all(_reads_as_number(field) for field in fields)
+        columns = tuple(numbered)
+        table = cls(path, option, columns, delimiter, skip + 1 if headed else skip, encoding)
+        return table, fields if headed else ()
 
     @property
     def where(self) -> str:
@@ -110,11 +141,12 @@ class UserTable:
         number = f"line {row + 1 + self.skip}" if self.delimiter else f"row {row + 1}"
         return f"{self.where}, {number}"
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
-        """Read the rows a batch at a time, as Arrow batches; fields of text files stay text.
+    def batches(self, columns: Sequence[str] | None = None, kind: Any = None) -> Iterator[Any]:
+        """Read the rows a batch at a time, as Arrow batches.
 
         Args:
             columns: What to read; None: all.
+            kind: Arrow type of the fields of a text file; None: they stay text.
 
         Raises:
             InputError: If the file is damaged or a row has too few or too many fields.
@@ -123,7 +155,7 @@ class UserTable:
         torn: list[Any] = []
         try:
             if self.delimiter:
-                yield from self._text_batches(names, torn)
+                yield from self._text_batches(names, torn, kind or pa.string())
             else:
                 with pq.ParquetFile(self.path) as file:
                     yield from file.iter_batches(_BATCH_ROWS, columns=names)
@@ -140,7 +172,7 @@ class UserTable:
                 f"{self.where} is damaged or truncated ({error}); copy or download it again"
             ) from error
 
-    def _text_batches(self, names: list[str], torn: list[Any]) -> Iterator[Any]:
+    def _text_batches(self, names: list[str], torn: list[Any], kind: Any) -> Iterator[Any]:
         def judge(row: Any) -> str:
             # Files written under DOS end in a line of one 0x1A.
             if not row.text.strip("\x1a \r\n"):
@@ -161,7 +193,7 @@ class UserTable:
                     delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=judge
                 ),
                 convert_options=pacsv.ConvertOptions(
-                    include_columns=names, default_column_type=pa.string()
+                    include_columns=names, default_column_type=kind, null_values=MISSING
                 ),
             )
 
@@ -280,11 +312,11 @@ def _open_stream(path: Path) -> Any:
     return pa.input_stream(str(path), compression="gzip" if is_gzip(path) else None)
 
 
-def _read_header(path: Path, option: str, delimiter: str) -> tuple[tuple[str, ...], str, int, str]:
-    """Read the column names of a text file: names, delimiter, lines to skip, encoding.
+def _first_line(path: Path, option: str) -> tuple[str, int, str]:
+    """Read the first line of a text file that is not blank: it, the lines before it, encoding.
 
     Raises:
-        InputError: If it is damaged, empty, no text, or separated by something else.
+        InputError: If the file is damaged, empty or no text.
     """
     try:
         with _open_stream(path) as stream:
@@ -305,12 +337,17 @@ def _read_header(path: Path, option: str, delimiter: str) -> tuple[tuple[str, ..
     skip = next((i for i, line in enumerate(lines) if line.strip("\x1a ")), None)
     if skip is None:
         raise InputError(f"{option}: {path} is empty")
-    names = next(csv.reader(io.StringIO(lines[skip]), delimiter=delimiter))
-    if len(names) < 2:
-        other = next((n for d, n in _SEPARATORS.items() if d in lines[skip]), None)
-        raise InputError(
-            f"{option}: {path} has one column when cut at {_SEPARATORS[delimiter]}"
-            + (f"; it looks separated by {other}" if other else "")
-            + ": save it with commas as .csv or with tabs as .tsv"
-        )
-    return tuple(name.strip() for name in names), delimiter, skip + 1, encoding
+    return lines[skip], skip, encoding
+
+
+def _fields(line: str, delimiter: str) -> tuple[str, ...]:
+    fields = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    return tuple(field.strip() for field in fields)
+
+
+def _reads_as_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return field in MISSING
+    return True
