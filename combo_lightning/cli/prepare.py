@@ -166,12 +166,12 @@ def table(
 
 def dense(
     *,
-    features: list[Path],
+    features: list[str],
     out: Path,
     responses: Path | None = None,
     slice: list[str] = [],  # noqa: B006  jsonargparse copies it
     response_column: str | None = None,
-    test_features: list[Path] = [],  # noqa: B006
+    test_features: list[str] = [],  # noqa: B006
     test_responses: Path | None = None,
     feature_names: Path | None = None,
     response: str = "other",
@@ -203,9 +203,11 @@ def dense(
 
     if test_responses is not None and not test_features:
         raise InputError("--test_responses: there are no --test_features that they belong to")
-    parts = [DenseFiles(features, responses)]
+    # Not list[Path]: jsonargparse would take a text file for a list of paths.
+    parts = [DenseFiles([Path(name) for name in features], responses)]
     if test_features:
-        parts.append(DenseFiles(test_features, test_responses, "test_"))
+        names = [Path(name) for name in test_features]
+        parts.append(DenseFiles(names, test_responses, "test_"))
     layout = DenseLayout(slice, response_column, feature_names)
     made_by = {"command": invocation()}
     _say_done(

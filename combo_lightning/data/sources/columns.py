@@ -47,6 +47,8 @@ _TABBED = (".tsv", ".tab", ".txt")
 # A header of 20,000 genes takes about 200 kB.
 _HEAD_BYTES = 1 << 22
 _BLOCK_BYTES = 1 << 24
+# Of numbers alone: Arrow reads a dozen blocks ahead, and thousands of columns take much room.
+_NUMBER_BLOCK_BYTES = 1 << 23
 _BATCH_ROWS = 1 << 17
 
 
@@ -118,7 +120,7 @@ class UserTable:
             gives them; none: it has no header, its first line is a row.
 
         Raises:
-            InputError: If it is missing, damaged or empty.
+            InputError: If it is missing, damaged or empty, or its first line is half a header.
         """
         line, skip, encoding = _first_line(require_file(path, option), option)
         delimiter = max(_SEPARATORS, key=lambda d: len(_fields(line, d)))
@@ -126,7 +128,14 @@ class UserTable:
         # pandas heads columns that have no names with 0, 1, 2 .., and its index with nothing.
         numbered = [str(i) for i in range(len(fields))]
         known = ((*numbered,), ("", *numbered[:-1])) if len(fields) > 2 else ()
-        headed = fields in known or not all(_reads_as_number(field) for field in fields)
+        words = [field for field in fields if not _reads_as_number(field)]
+        headed = fields in known or bool(words)
+        point = next((f for f in fields if "." in f and _reads_as_number(f)), None)
+        if words and point:
+            raise InputError(
+                f"{option}: {path}, line {skip + 1} holds both '{point}' and '{words[0]}': a "
+                "header names columns, a row holds numbers alone; mend the one or the other"
+            )
         columns = tuple(numbered)
         table = cls(path, option, columns, delimiter, skip + 1 if headed else skip, encoding)
         return table, fields if headed else ()
@@ -155,7 +164,7 @@ class UserTable:
         torn: list[Any] = []
         try:
             if self.delimiter:
-                yield from self._text_batches(names, torn, kind or pa.string())
+                yield from self._text_batches(names, torn, kind)
             else:
                 with pq.ParquetFile(self.path) as file:
                     yield from file.iter_batches(_BATCH_ROWS, columns=names)
@@ -186,14 +195,16 @@ class UserTable:
                 read_options=pacsv.ReadOptions(
                     column_names=list(self.columns),
                     skip_rows=self.skip,
-                    block_size=_BLOCK_BYTES,
+                    block_size=_BLOCK_BYTES if kind is None else _NUMBER_BLOCK_BYTES,
                     encoding=self.encoding,
                 ),
                 parse_options=pacsv.ParseOptions(
                     delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=judge
                 ),
                 convert_options=pacsv.ConvertOptions(
-                    include_columns=names, default_column_type=kind, null_values=MISSING
+                    include_columns=names,
+                    default_column_type=kind or pa.string(),
+                    null_values=MISSING,
                 ),
             )
 

@@ -285,10 +285,9 @@ def _append(writer: DatasetWriter, part: _Part, cells: Sequence[str], drugs: Seq
 def _report(folds: Folds, rows: int, missing: int, cut: Cut) -> dict[str, Any]:
     counts = folds.counts()
     logger.info(
-        "%d rows: %d cell lines of %d features, %d drugs of %d features, %d of them in more than "
-        "one slot",
-        *(rows, counts.cells, cut.cell[1] - cut.cell[0], counts.drugs),
-        *(cut.drugs[0][1] - cut.drugs[0][0], counts.shared),
+        "%d rows: %d cell lines of %d features, %d drugs of %d features",
+        *(rows, counts.cells, cut.cell[1] - cut.cell[0]),
+        *(counts.drugs, cut.drugs[0][1] - cut.drugs[0][0]),
     )
     for code in sorted(folds.drugs.constant):
         logger.warning(
@@ -309,6 +308,9 @@ def _write_split(out: Path, kept: Sequence[int], validation_fraction: float) -> 
 
     What was measured in both parts (a replicate, the other order of a pair) is unused in training,
     so that nothing of the test part is trained on.
+
+    Raises:
+        InputError: If no row is left to train on.
     """
     dataset = read_dataset(out)
     config = SplitConfig(kind="random", test_fraction=0, validation_fraction=validation_fraction)
@@ -318,6 +320,12 @@ def _write_split(out: Path, kept: Sequence[int], validation_fraction: float) -> 
     both_N = np.isin(group_N, group_N[kept[0] :])
     part_N[both_N] = UNUSED
     part_N[kept[0] :] = TEST
+    if not (part_N == TRAIN).any():
+        raise InputError(
+            "--test_features: no training row is left, as all combinations of cell line and drugs "
+            "stand in the test rows too; the data set without a split is in "
+            f"{out}"
+        )
     unused = int((part_N == UNUSED).sum())
     if unused:
         logger.warning(

@@ -72,7 +72,7 @@ def parse_slices(texts: Sequence[str], width: int, response: int | None) -> Cut:
             raise InputError(f"{OPTION}: '{name}' is given twice; give each part once")
         else:
             found[name] = columns
-    drugs = [f"drug_{k}" for k in range(1, max(1, len(found)))]
+    drugs = [f"drug_{k}" for k in range(1, max(2, len(found)))]
     wanted = ["cell", *drugs]
     for name in [*wanted, *found]:
         if name not in found or name not in wanted:
@@ -142,7 +142,7 @@ class Counts:
     Args:
         cells: Distinct rows of the cell line's columns.
         drugs: Distinct rows of all drugs' columns.
-        shared: Drugs that stand in two slots or more; in a sample at least so many.
+        shared: How often a drug of one slot stands in another; 0: the slots share none.
     """
 
     cells: int

@@ -43,12 +43,9 @@ class Fold:
 
     @property
     def shared(self) -> int:
-        """How many stand in two slots or more; one value repeated, such as zeros, is no sign."""
-        times: dict[int, int] = {}
-        for seen in self._seen:
-            for code in seen - self.constant:
-                times[code] = times.get(code, 0) + 1
-        return sum(count > 1 for count in times.values())
+        """How often one stands in a further slot; one value repeated, as in zeros, is no sign."""
+        slots = [seen - self.constant for seen in self._seen]
+        return sum(map(len, slots)) - len(set().union(*slots))
 
     def encode(
         self, chunk_RC: FloatArray, columns: tuple[int, int], slot: int, place: Callable[..., str]

@@ -98,20 +98,22 @@ class TableFile:
             raise InputError(damaged(self.path, self.option, error)) from error
 
     def _numbers(self, batch: Any, kept: list[int]) -> Numbers:
-        values = np.zeros((len(batch), self.width), dtype=np.float32)
-        for i, column in zip(kept, batch.columns, strict=True):
+        columns = list(batch.columns)
+        for place, (i, column) in enumerate(zip(kept, columns, strict=True)):
             if not is_number(column.type):
                 raise InputError(
                     f"{self.option}: {self.path}, column '{self.names[i]}' holds {column.type}, "
                     f"and features are numbers; leave it out with --slice ignore={i}:{i + 1}"
                 )
-            with np.errstate(over="ignore"):
-                values[:, i] = (
-                    column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-                    if (pa.types.is_boolean(column.type))
-                    else column.to_numpy(zero_copy_only=False)
-                )
-        return values
+            if pa.types.is_boolean(column.type):
+                columns[place] = column.cast(pa.float32())
+        numbers = pa.RecordBatch.from_arrays(columns, [str(i) for i in kept])
+        values: Numbers = numbers.to_tensor(null_to_nan=True).to_numpy()
+        if len(kept) == self.width:
+            return values
+        whole = np.zeros((len(batch), self.width), dtype=values.dtype)
+        whole[:, kept] = values
+        return whole
 
     def _as_people_write(self, text: UserTable, kept: list[int], done: int) -> Iterator[Numbers]:
         first = 0
