@@ -175,6 +175,7 @@ def dense(
     test_responses: Path | None = None,
     feature_names: Path | None = None,
     response: str = "other",
+    disjoint_drugs: bool = False,
     validation_fraction: float = 0.1,
     overwrite: bool = False,
 ) -> None:
@@ -193,6 +194,8 @@ def dense(
         feature_names: Names of all columns, one a line.
         response: What was measured: min_growth, combo_score, ic50, gi50, auc, zscore, synergy or
             other.
+        disjoint_drugs: The slots share no drug, as in a screen of a library against anchors;
+            otherwise that is taken for a wrong cut.
         validation_fraction: With test rows: share of all rows to validate on, from training.
         overwrite: Replace a data set that is there.
 
@@ -208,7 +211,7 @@ def dense(
     if test_features:
         names = [Path(name) for name in test_features]
         parts.append(DenseFiles(names, test_responses, "test_"))
-    layout = DenseLayout(slice, response_column, feature_names)
+    layout = DenseLayout(slice, response_column, feature_names, disjoint_drugs)
     made_by = {"command": invocation()}
     _say_done(
         prepare_dense(

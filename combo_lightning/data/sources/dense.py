@@ -74,11 +74,13 @@ class DenseLayout:
         slices: Such as ``cell=0:921``; none: as the files stand beside one another.
         response_column: Name or number of the column of responses; None: the only one there is.
         feature_names: File of the columns' names, one a line; None: as the files head them.
+        disjoint: Whether it is meant that the slots share no drug.
     """
 
     slices: Sequence[str]
     response_column: str | None = None
     feature_names: Path | None = None
+    disjoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def prepare_dense(
         )
     named = layout.response_column
     column = _response_column(matrices[0], named) if parts[0].responses is None else None
-    cut = find_cut(matrices, layout.slices, column)
+    cut = find_cut(matrices, layout.slices, column, disjoint=layout.disjoint)
     names = _feature_names(matrices[0], layout.feature_names)
     folds = Folds.empty(len(cut.drugs), keep=True)
     with DatasetWriter(out, kind, len(cut.drugs), overwrite=overwrite) as writer:

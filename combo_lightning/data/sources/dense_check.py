@@ -8,6 +8,7 @@ Shapes: C columns, S rows of a sample.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,7 +33,13 @@ _SLOTS = 2
 _FEW_ROWS = 20
 
 
-def find_cut(matrices: Sequence[JoinedMatrix], slices: Sequence[str], response: int | None) -> Cut:
+def find_cut(
+    matrices: Sequence[JoinedMatrix],
+    slices: Sequence[str],
+    response: int | None,
+    *,
+    disjoint: bool = False,
+) -> Cut:
     """Find the cut as slices or files state it, and check it on the data.
 
     A cut that has the fewest entities in a sample is good, unless all rows, once they are folded,
@@ -42,6 +49,7 @@ def find_cut(matrices: Sequence[JoinedMatrix], slices: Sequence[str], response: 
         matrices: The parts, training rows first.
         slices: The slices as the user gave them; none: as the files stand beside one another.
         response: Column of the responses; None: elsewhere.
+        disjoint: Whether it is meant that the slots share no drug.
 
     Raises:
         InputError: If the cut cannot be, or another is better, with that one.
@@ -54,10 +62,12 @@ def find_cut(matrices: Sequence[JoinedMatrix], slices: Sequence[str], response: 
                 f"--features {first.width}; both parts need the same columns"
             )
     cut = _stated(first, slices, response)
+    if cut is not None:
+        cut = replace(cut, disjoint=disjoint)
     span = _span(first.width, cut, response)
     sample_CS = first.sample(cut.ignored_columns if cut else ())
     slots = len(cut.drugs) if cut else _SLOTS
-    best = _search(sample_CS, slots, span) if span else None
+    best = _search(sample_CS, slots, span, disjoint=disjoint) if span else None
     if cut is None:
         raise InputError(
             f"{OPTION}: say which columns are the cell line's and which the drugs'; "
@@ -71,7 +81,7 @@ def find_cut(matrices: Sequence[JoinedMatrix], slices: Sequence[str], response: 
         )
     sample, given = sample_CS.shape[1], count_in_sample(sample_CS, cut)
     same = best is not None and best.parts() == cut.parts()
-    if not same or _problem(given, sample, slots):
+    if not same or _problem(given, sample, cut):
         _compare(matrices, cut, None if same else best)
     return cut
 
@@ -82,14 +92,18 @@ def refuse_bad(counts: Counts, rows: int, cut: Cut) -> None:
     Raises:
         InputError: If no drug of one slot is one of another, or hardly a row shares an entity.
     """
-    problem = _problem(counts, rows, len(cut.drugs))
+    problem = _problem(counts, rows, cut)
     if problem:
         raise InputError(f"{OPTION}: {_named(cut)} gives {counts} in {rows:,} rows: {problem}")
 
 
-def _problem(counts: Counts, rows: int, slots: int) -> str:
-    if slots > 1 and not counts.shared:
-        return "no drug of one slot is a drug of another, so the cut is wrong"
+def _problem(counts: Counts, rows: int, cut: Cut) -> str:
+    slots = len(cut.drugs)
+    if slots > 1 and not (counts.shared or cut.disjoint):
+        return (
+            "no drug of one slot is a drug of another, so the cut is wrong (in a screen of "
+            "anchors it may be right: add --disjoint_drugs true)"
+        )
     if counts.cells > rows / 2:
         return "hardly a cell line stands in two rows, so the cut is wrong"
     if counts.drugs > slots * rows / 2:
@@ -118,16 +132,15 @@ def _span(width: int, cut: Cut | None, response: int | None) -> Range | None:
     return (lo, hi) if hi - lo == len(columns) else None
 
 
-def _search(sample_CS: FloatArray, slots: int, span: Range) -> Cut | None:
+def _search(sample_CS: FloatArray, slots: int, span: Range, *, disjoint: bool) -> Cut | None:
     """Search the cut with fewest entities, without a first column that numbers the rows."""
     lo, hi = span
     if _numbers_rows(sample_CS[lo]):
         lo += 1
-    found = fewest_entities(sample_CS, slots, (lo, hi))
+    found = fewest_entities(sample_CS, slots, (lo, hi), disjoint=disjoint)
     if found is None:
         return None
-    cut = found[0]
-    return Cut(cut.cell, cut.drugs, ((span[0], lo),) if lo > span[0] else ())
+    return replace(found[0], ignored=((span[0], lo),) if lo > span[0] else ())
 
 
 def _numbers_rows(column_S: FloatArray) -> bool:
@@ -150,10 +163,10 @@ def _compare(matrices: Sequence[JoinedMatrix], cut: Cut, best: Cut | None) -> No
     """
     logger.info("counting what %s gives, as a sample leaves doubt", _named(cut))
     counts, rows = _count(matrices, cut)
-    problem = _problem(counts, rows, len(cut.drugs))
+    problem = _problem(counts, rows, cut)
     if not problem and best is not None:
         better, _ = _count(matrices, best)
-        if 2 * better.total < counts.total and not _problem(better, rows, len(cut.drugs)):
+        if 2 * better.total < counts.total and not _problem(better, rows, cut):
             problem = "another cut gives far fewer"
     if problem:
         raise InputError(
@@ -167,12 +180,11 @@ def _proposal(matrices: Sequence[JoinedMatrix], best: Cut | None, cut: Cut | Non
     slots = len(cut.drugs) if cut else _SLOTS
     if best is not None:
         counts, rows = _count(matrices, best)
-        if not _problem(counts, rows, slots):
+        if not _problem(counts, rows, best):
             return f"the cut with the fewest entities ({counts}) is {best.options()}"
     return (
-        f"no cut into a cell line and {slots} drugs of one width makes a drug stand in two slots: "
-        f"are the drugs' columns last and in one order, and other columns left out ({OPTION} "
-        "ignore=START:END)?"
+        f"no cut into a cell line and {slots} drug(s) of one width is better: are the drugs' "
+        f"columns last and in one order, and other columns left out ({OPTION} ignore=START:END)?"
     )
 
 

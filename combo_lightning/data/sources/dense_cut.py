@@ -30,11 +30,13 @@ class Cut:
         cell: Of the cell line.
         drugs: Of the drugs, slot by slot; all of one width.
         ignored: Of nothing.
+        disjoint: Whether it is meant that the slots share no drug, as in a screen of anchors.
     """
 
     cell: Range
     drugs: tuple[Range, ...]
     ignored: tuple[Range, ...] = ()
+    disjoint: bool = False
 
     @property
     def ignored_columns(self) -> set[int]:
@@ -158,7 +160,9 @@ class Counts:
         return f"{self.cells:,} cell lines and {self.drugs:,} drugs"
 
 
-def fewest_entities(sample_CS: FloatArray, slots: int, span: Range) -> tuple[Cut, Counts] | None:
+def fewest_entities(
+    sample_CS: FloatArray, slots: int, span: Range, *, disjoint: bool = False
+) -> tuple[Cut, Counts] | None:
     """Search all cuts into a cell line and drugs of one width for that with fewest entities.
 
     With two slots or more, at least one drug has to stand in two of them. Every cut's hashes come
@@ -168,6 +172,7 @@ def fewest_entities(sample_CS: FloatArray, slots: int, span: Range) -> tuple[Cut
         sample_CS: Some rows, turned.
         slots: K, the drugs of a row.
         span: Columns to cut: the cell line first, then the drugs.
+        disjoint: Whether the slots may share no drug.
 
     Returns:
         The cut and what it gives in the sample; None: there is none.
@@ -198,9 +203,9 @@ def fewest_entities(sample_CS: FloatArray, slots: int, span: Range) -> tuple[Cut
         nonzero = [int(np.count_nonzero(each_slot)) for each_slot in hashes]
         shared = sum(nonzero) - int(np.count_nonzero(union))
         counts = Counts(cells, len(union), shared)
-        if (shared or slots == 1) and (best is None or counts.total < best[1].total):
+        if (shared or slots == 1 or disjoint) and (best is None or counts.total < best[1].total):
             drugs = tuple((start + k * each, start + (k + 1) * each) for k in range(slots))
-            best = Cut((lo, start), drugs), counts
+            best = Cut((lo, start), drugs, disjoint=disjoint), counts
     return best
 
 

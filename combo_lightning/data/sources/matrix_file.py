@@ -31,6 +31,7 @@ _PARQUET = (".parquet", ".pq")
 _CHUNK_BYTES = 8 << 20
 # And looked at, before they are read, in so many rows, or fewer where these take more bytes.
 _SAMPLE_ROWS, _SAMPLE_BYTES = 2048, 64 << 20
+_NO_FEATURE = "columns that are no features are left out with --slice ignore=START:END"
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -103,7 +104,7 @@ class TableFile:
             if not is_number(column.type):
                 raise InputError(
                     f"{self.option}: {self.path}, column '{self.names[i]}' holds {column.type}, "
-                    f"and features are numbers; leave it out with --slice ignore={i}:{i + 1}"
+                    f"and features are numbers ({_NO_FEATURE})"
                 )
             if pa.types.is_boolean(column.type):
                 columns[place] = column.cast(pa.float32())
@@ -124,7 +125,10 @@ class TableFile:
                 values = np.zeros((len(rest), self.width), dtype=np.float32)
                 for i, column in zip(kept, rest.columns, strict=True):
                     name = self.names[i] if self.names else str(i)
-                    values[:, i] = text.numbers(column, name, first + start)
+                    try:
+                        values[:, i] = text.numbers(column, name, first + start)
+                    except InputError as error:
+                        raise InputError(f"{error} ({_NO_FEATURE})") from error
                 yield values
             first += len(batch)
 

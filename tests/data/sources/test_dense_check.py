@@ -61,10 +61,15 @@ def test_of_the_reference_sets_two_cuts_the_right_one_is_found() -> None:
 
 
 def check(
-    tmp_path: Path, matrix: Floats, slices: list[str], kind: str = "npy", column: int | None = None
+    tmp_path: Path,
+    matrix: Floats,
+    slices: list[str],
+    kind: str = "npy",
+    disjoint: bool = False,
 ) -> Cut:
     path = write(matrix, tmp_path / f"x.{kind}")
-    return find_cut([JoinedMatrix((open_matrix(path, "--features"),))], slices, column)
+    joined = JoinedMatrix((open_matrix(path, "--features"),))
+    return find_cut([joined], slices, None, disjoint=disjoint)
 
 
 DRAWN = draw(600, lines=8, drugs=9, widths=(20, 30))
@@ -143,6 +148,17 @@ def test_a_library_whose_drugs_hardly_come_again_is_counted_on_all_rows(tmp_path
     # In order of the first drug, a stream's first rows share no drug at all.
     order = np.argsort(drawn.matrix[:, 5], kind="stable")
     assert check(tmp_path, drawn.matrix[order], drawn.slices, "csv").cell == (0, 5)
+
+
+def test_a_library_against_anchors_shares_no_drug_if_that_is_said(tmp_path: Path) -> None:
+    matrix = DRAWN.matrix.copy()
+    matrix[:, 50:80] += 1  # the anchors
+    right, wrong = DRAWN.slices, ["cell=0:24", "drug_1=24:52", "drug_2=52:80"]
+    with pytest.raises(InputError, match=r"in a screen of anchors .* --disjoint_drugs true"):
+        check(tmp_path, matrix, right)
+    assert check(tmp_path, matrix, right, disjoint=True).drugs == ((20, 50), (50, 80))
+    with pytest.raises(InputError, match=r"another cut gives far fewer.*--slice cell=0:20"):
+        check(tmp_path, matrix, wrong, disjoint=True)
 
 
 def test_drugs_may_stand_before_the_cell_line(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_skipped_columns_may_hold_text(tmp_path: Path) -> None:
     assert read(path, {0}).tolist() == [[0, 1, 2], [0, 3, 4]]
     frame = pd.DataFrame({"name": ["MCF7", "A549"], "a": [1, 3], "b": [2.5, None]})
     frame.to_parquet(tmp_path / "x.parquet")
-    with pytest.raises(InputError, match=r"column 'name' holds .*string.*--slice ignore=0:1"):
+    with pytest.raises(InputError, match=r"column 'name' holds .*string.*--slice ignore=START"):
         read(tmp_path / "x.parquet")
     np.testing.assert_array_equal(read(tmp_path / "x.parquet", {0}), [[0, 1, 2.5], [0, 3, np.nan]])
 
