@@ -41,7 +41,9 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "tissue": ("tissue", "panel", "lineage", "cancertype"),
 }
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
-_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", " ": "blanks"}
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+# Of numbers alone: names hold blanks.
+_NUMBER_SEPARATORS = _SEPARATORS | {" ": "blanks"}
 _PARQUET = (".parquet", ".pq")
 _TABBED = (".tsv", ".tab", ".txt")
 # A header of 20,000 genes takes about 200 kB.
@@ -124,6 +126,8 @@ class UserTable:
         """
         line, skip, encoding = _first_line(require_file(path, option), option)
         delimiter = max(_SEPARATORS, key=lambda d: len(_fields(line, d)))
+        if all(_reads_as_number(field) for field in _fields(line, " ")):
+            delimiter = max(_NUMBER_SEPARATORS, key=lambda d: len(_fields(line, d)))
         fields = _fields(line, delimiter)
         # pandas heads columns that have no names with 0, 1, 2 .., and its index with nothing.
         numbered = [str(i) for i in range(len(fields))]
@@ -170,10 +174,11 @@ class UserTable:
                     yield from file.iter_batches(_BATCH_ROWS, columns=names)
         except pa.ArrowInvalid as error:
             if torn:
+                separator = _NUMBER_SEPARATORS[self.delimiter].removesuffix("s")
                 raise InputError(
                     f"{self.where} has a row of {torn[0].actual_columns} fields, the header has "
                     f"{len(self.columns)}: '{torn[0].text[:60]}'; a field that holds a "
-                    f"{_SEPARATORS[self.delimiter].removesuffix('s')} needs quotes around it"
+                    f"{separator} needs quotes around it"
                 ) from error
             raise InputError(f"{self.where} cannot be read: {error}") from error
         except OSError as error:

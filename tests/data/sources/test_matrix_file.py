@@ -42,7 +42,7 @@ TIDY = "a,b,c\n1.5,-2,0\n3,4e-3,5\n"
         TIDY.replace("a,b", "dose (µM),b").encode("cp1252"),
         TIDY.replace(",", "\t"),
         TIDY.replace(",", ";"),
-        TIDY.replace(",", " "),
+        TIDY.removeprefix("a,b,c\n").replace(",", " "),  # as np.savetxt writes it
         TIDY.replace(",", "|"),
         TIDY.replace("a,", '"a, quoted",'),
         TIDY.replace("1.5", "+1.5").replace(",5", ", 5 "),
@@ -140,3 +140,10 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"there is no file .*y\.csv; did you mean"):
         write(tmp_path, TIDY) and open_matrix(tmp_path / "y.csv", "--features")
     assert isinstance(open_matrix(write(tmp_path, TIDY, "x.dat"), "--features"), TableFile)
+
+
+@pytest.mark.parametrize(
+    "content", ["1.5\n2\n", "growth percent\n1.5\n2\n", "1.5\n2", "y\n1.5\n2"]
+)
+def test_one_column_is_a_matrix_too(tmp_path: Path, content: str) -> None:
+    assert read(write(tmp_path, content)).tolist() == [[1.5], [2]]
