@@ -100,10 +100,7 @@ def refuse_bad(counts: Counts, rows: int, cut: Cut) -> None:
 def _problem(counts: Counts, rows: int, cut: Cut) -> str:
     slots = len(cut.drugs)
     if slots > 1 and not (counts.shared or cut.disjoint):
-        return (
-            "no drug of one slot is a drug of another, so the cut is wrong (in a screen of "
-            "anchors it may be right: add --disjoint_drugs true)"
-        )
+        return "no drug of one slot is a drug of another, so the cut is wrong"
     if counts.cells > rows / 2:
         return "hardly a cell line stands in two rows, so the cut is wrong"
     if counts.drugs > slots * rows / 2:
@@ -185,6 +182,7 @@ def _proposal(matrices: Sequence[JoinedMatrix], best: Cut | None, cut: Cut | Non
     return (
         f"no cut into a cell line and {slots} drug(s) of one width is better: are the drugs' "
         f"columns last and in one order, and other columns left out ({OPTION} ignore=START:END)?"
+        + (" In a screen against anchors say --disjoint_drugs true" if slots > 1 else "")
     )
 
 

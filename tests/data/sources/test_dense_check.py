@@ -154,7 +154,7 @@ def test_a_library_against_anchors_shares_no_drug_if_that_is_said(tmp_path: Path
     matrix = DRAWN.matrix.copy()
     matrix[:, 50:80] += 1  # the anchors
     right, wrong = DRAWN.slices, ["cell=0:24", "drug_1=24:52", "drug_2=52:80"]
-    with pytest.raises(InputError, match=r"in a screen of anchors .* --disjoint_drugs true"):
+    with pytest.raises(InputError, match=r"In a screen against anchors say --disjoint_drugs true"):
         check(tmp_path, matrix, right)
     assert check(tmp_path, matrix, right, disjoint=True).drugs == ((20, 50), (50, 80))
     with pytest.raises(InputError, match=r"another cut gives far fewer.*--slice cell=0:20"):
