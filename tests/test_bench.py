@@ -1,15 +1,18 @@
 """The benchmark's own parts: its twin is the published network, its FLOP are the products'."""
 
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from combo_lightning.data.simulator import preset_config, simulate, write_simulation
+from combo_lightning.data.sources.matrix_file import JoinedMatrix, open_matrix
 from combo_lightning.model.layers import MaskGenerator, set_dropout_generator
-from scripts.bench import gpu, steps
+from scripts.bench import dense, gpu, steps
 from scripts.bench.report import text
 from scripts.bench.screen import MODES, Mode, PosterScreen
 from scripts.bench.steps import Line
@@ -128,3 +131,11 @@ def test_a_line_compares_rows_of_equal_count() -> None:
     shown = text(figures)
     assert "| ours | 1000.0 | 1000.0 | 9000.0 |" in shown
     assert "- screen: seconds 1.5" in shown
+
+
+def test_the_dense_benchmarks_files_hold_one_matrix(tmp_path: Path) -> None:
+    dense.write_npy(tmp_path / "x.npy", 40)
+    dense.write_csv(tmp_path / "x.csv", 40)
+    (read,) = JoinedMatrix((open_matrix(tmp_path / "x.csv", "--x"),)).chunks()
+    assert read.shape == (40, 8579)
+    np.testing.assert_array_equal(read, np.load(tmp_path / "x.npy"))

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT, Outcome
+from tests.data.sources.matrices import draw, write
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -68,6 +69,7 @@ def sandbox(
     (tmp_path / "new_drugs.csv").write_text("name,smiles\nethanol,CCO\n")
     (tmp_path / "library.smi").write_text("CCO ethanol\nc1ccccc1O phenol\nC1CC broken\n")
     _own_tables(tmp_path)
+    _dense_matrices(raw)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -86,6 +88,16 @@ def _own_tables(folder: Path) -> None:
     pd.DataFrame({"drug": drugs, "smiles": smiles}).to_csv(folder / "my_drugs.csv", index=False)
     cells = pd.DataFrame({"cell_line": lines, "GENE1": range(8), "GENE2": range(8, 0, -1)})
     cells.to_csv(folder / "my_cells.csv", index=False)
+
+
+def _dense_matrices(folder: Path) -> None:
+    """Write what a user of `prepare dense` would bring, of the reference set's width."""
+    drawn = draw(rows=400, lines=6, drugs=9, widths=(921, 3829))
+    for part, rows in (("train", slice(0, 320)), ("val", slice(320, 400))):
+        write(drawn.matrix[rows], folder / f"combo_x_{part}.npy")
+        write(drawn.response[rows], folder / f"combo_y_{part}.npy")
+        for k, columns in enumerate((slice(0, 921), slice(921, 4750), slice(4750, 8579))):
+            write(drawn.matrix[rows, columns], folder / f"combo_x_{part}.{k}.npy")
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ once.
 
 import importlib
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -157,5 +158,8 @@ def parse_command(name: str, arguments: Sequence[str]) -> Callable[[], int | Non
         sub = ArgumentParser(description=(function.__doc__ or "").split("\n")[0])
         sub.add_function_arguments(function, as_positional=positional)
         subcommands.add_subcommand(choice, sub)
+    for name in getattr(module, "REPEATED", ()):
+        # jsonargparse appends with `--name+` what it would replace with `--name`.
+        arguments = [re.sub(rf"^--{name}(?=$|=)", f"--{name}+", word) for word in arguments]
     values = parser.parse_args(list(arguments))
     return partial(choices[values.source], **values[values.source].as_dict())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from combo_lightning.cli.main import invocation
+from combo_lightning.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +164,62 @@ def table(
     )
 
 
+def dense(
+    *,
+    features: list[str],
+    out: Path,
+    responses: Path | None = None,
+    slice: list[str] = [],  # noqa: B006  jsonargparse copies it
+    response_column: str | None = None,
+    test_features: list[str] = [],  # noqa: B006
+    test_responses: Path | None = None,
+    feature_names: Path | None = None,
+    response: str = "other",
+    disjoint_drugs: bool = False,
+    validation_fraction: float = 0.1,
+    overwrite: bool = False,
+) -> None:
+    """Prepare the dense matrices of LBANN and CANDLE: npy, npz, CSV or Parquet.
+
+    Args:
+        features: A row a measurement: features of the cell line, then of each drug. Given again:
+            a file that stands beside the first.
+        out: The data set to make, a directory.
+        responses: One number a row; none: a column of the features.
+        slice: Columns of one part, as in cell=0:921, drug_1=921:4750, drug_2=4750:8579 (ends not
+            included) or ignore=8579:8580; given once for each. None: a part is a file.
+        response_column: Name or number (from 0) of the column of responses.
+        test_features: The same for rows that are the test part: writes OUT/split.parquet.
+        test_responses: Their responses.
+        feature_names: Names of all columns, one a line.
+        response: What was measured: min_growth, combo_score, ic50, gi50, auc, zscore, synergy or
+            other.
+        disjoint_drugs: The slots share no drug, as in a screen of a library against anchors;
+            otherwise that is taken for a wrong cut.
+        validation_fraction: With test rows: share of all rows to validate on, from training.
+        overwrite: Replace a data set that is there.
+
+    Raises:
+        InputError: If there are responses of test rows and no test rows.
+    """
+    from combo_lightning.data.sources.dense import DenseFiles, DenseLayout, prepare_dense
+
+    if test_responses is not None and not test_features:
+        raise InputError("--test_responses: there are no --test_features that they belong to")
+    # Not list[Path]: jsonargparse would take a text file for a list of paths.
+    parts = [DenseFiles([Path(name) for name in features], responses)]
+    if test_features:
+        names = [Path(name) for name in test_features]
+        parts.append(DenseFiles(names, test_responses, "test_"))
+    layout = DenseLayout(slice, response_column, feature_names, disjoint_drugs)
+    made_by = {"command": invocation()}
+    _say_done(
+        prepare_dense(
+            parts, response, layout, validation_fraction, out, made_by, overwrite=overwrite
+        )
+    )
+
+
 def _given(**profiles: Path | None) -> dict[str, Path]:
     return {name: path for name, path in profiles.items() if path is not None}
 
@@ -174,5 +231,8 @@ def _say_done(out: Path) -> None:
 SUBCOMMANDS = {
     "almanac-combo-score": almanac_combo_score,
     "almanac-growth": almanac_growth,
+    "dense": dense,
     "table": table,
 }
+# Options that are given once for each of their values.
+REPEATED = ("features", "slice", "test_features")

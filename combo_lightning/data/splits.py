@@ -155,9 +155,14 @@ def draw_split(dataset: ScreenDataset, config: SplitConfig, seed: int) -> Split:
         part_N = _parts_by_drug(dataset, config, compound_D, seed)
     else:
         part_N = _parts_by_group(dataset, config, compound_D, seed)
-    split = Split(part_N, _count_unseen(dataset, compound_D, part_N))
+    split = split_of(dataset, part_N)
     _check_parts(split, config)
     return split
+
+
+def split_of(dataset: ScreenDataset, part_N: npt.NDArray[np.int8]) -> Split:
+    """Make a split of the part of every row, an index of `PARTS`."""
+    return Split(part_N, _count_unseen(dataset, compound_of_drug(dataset), part_N))
 
 
 def _groups(dataset: ScreenDataset, config: SplitConfig, compound_D: Codes) -> Codes:

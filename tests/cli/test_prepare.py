@@ -15,6 +15,7 @@ from tests.data.sources.fixtures import (
     write_growth,
     write_scores,
 )
+from tests.data.sources.matrices import draw, write
 
 RunHere = Callable[..., Outcome]
 
@@ -100,3 +101,27 @@ def test_a_missing_option_and_an_unknown_source_are_told(run_here: RunHere) -> N
     assert outcome.code == 2
     assert "scores" in outcome.output
     assert run_here("prepare", "almanack").code == 2
+
+
+def test_a_dense_matrix_is_cut_by_slices_that_are_given_one_by_one(
+    run_here: RunHere, tmp_path: Path
+) -> None:
+    drawn = draw()
+    files = [write(drawn.matrix, tmp_path / "x.npy"), write(drawn.response, tmp_path / "y.npy")]
+    words = ("prepare", "dense", "--features", files[0], "--responses", files[1])
+    first, second, third = drawn.slices
+    slices = ("--slice", first, f"--slice={second}", "--slice", third)
+    out = ("--response", "min_growth", "--out", tmp_path / "out")
+    outcome = run_here(*words, *slices, *out)
+    assert outcome.code == 0, outcome.output
+    assert len(read_dataset(tmp_path / "out").drugs) == drawn.drugs
+    outcome = run_here(*words, *out, "--overwrite", "true")
+    assert outcome.code == 2
+    assert "--slice cell=0:4 --slice drug_1=4:7 --slice drug_2=7:10" in outcome.output
+    test = ("--test_features", files[0], "--test_responses", files[1], "--overwrite", "true")
+    assert run_here(*words, *slices, *test[:2], *out).code == 2
+    outcome = run_here(*words, *slices, *test, *out)
+    assert outcome.code == 2  # every combination is in both parts: nothing is left to train on
+    assert "no training row is left" in outcome.output
+    outcome = run_here(*words, *slices, *test[2:], *out)
+    assert "there are no --test_features" in outcome.output

@@ -42,11 +42,15 @@ GUESSES: dict[str, tuple[str, ...]] = {
 }
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+# Of numbers alone: names hold blanks.
+_NUMBER_SEPARATORS = _SEPARATORS | {" ": "blanks"}
 _PARQUET = (".parquet", ".pq")
 _TABBED = (".tsv", ".tab", ".txt")
 # A header of 20,000 genes takes about 200 kB.
 _HEAD_BYTES = 1 << 22
 _BLOCK_BYTES = 1 << 24
+# Of numbers alone: Arrow reads a dozen blocks ahead, and thousands of columns take much room.
+_NUMBER_BLOCK_BYTES = 1 << 23
 _BATCH_ROWS = 1 << 17
 
 
@@ -92,13 +96,53 @@ class UserTable:
                 raise InputError(f"{option}: cannot read {path} as Parquet: {error}") from error
         else:
             delimiter = "\t" if stem.endswith(_TABBED) else ","
-            table = cls(path, option, *_read_header(path, option, delimiter))
+            line, skip, encoding = _first_line(path, option)
+            names = _fields(line, delimiter)
+            if len(names) < 2:
+                other = next((n for d, n in _SEPARATORS.items() if d in line), None)
+                raise InputError(
+                    f"{option}: {path} has one column when cut at {_SEPARATORS[delimiter]}"
+                    + (f"; it looks separated by {other}" if other else "")
+                    + ": save it with commas as .csv or with tabs as .tsv"
+                )
+            table = cls(path, option, names, delimiter, skip + 1, encoding)
         twice = [name for name, count in Counter(table.columns).items() if count > 1]
         if twice:
             raise InputError(
                 f"{table.where} has two columns named '{twice[0]}'; rename one of them"
             )
         return table
+
+    @classmethod
+    def open_matrix(cls, path: Path, option: str) -> tuple["UserTable", tuple[str, ...]]:
+        """Open a text file of numbers alone, whatever separates them, with or without a header.
+
+        Returns:
+            The table, its columns named by their numbers from 0, and the names that its header
+            gives them; none: it has no header, its first line is a row.
+
+        Raises:
+            InputError: If it is missing, damaged or empty, or its first line is half a header.
+        """
+        line, skip, encoding = _first_line(require_file(path, option), option)
+        delimiter = max(_SEPARATORS, key=lambda d: len(_fields(line, d)))
+        if all(_reads_as_number(field) for field in _fields(line, " ")):
+            delimiter = max(_NUMBER_SEPARATORS, key=lambda d: len(_fields(line, d)))
+        fields = _fields(line, delimiter)
+        # pandas heads columns that have no names with 0, 1, 2 .., and its index with nothing.
+        numbered = [str(i) for i in range(len(fields))]
+        known = ((*numbered,), ("", *numbered[:-1])) if len(fields) > 2 else ()
+        words = [field for field in fields if not _reads_as_number(field)]
+        headed = fields in known or bool(words)
+        point = next((f for f in fields if "." in f and _reads_as_number(f)), None)
+        if words and point:
+            raise InputError(
+                f"{option}: {path}, line {skip + 1} holds both '{point}' and '{words[0]}': a "
+                "header names columns, a row holds numbers alone; mend the one or the other"
+            )
+        columns = tuple(numbered)
+        table = cls(path, option, columns, delimiter, skip + 1 if headed else skip, encoding)
+        return table, fields if headed else ()
 
     @property
     def where(self) -> str:
@@ -110,11 +154,12 @@ class UserTable:
         number = f"line {row + 1 + self.skip}" if self.delimiter else f"row {row + 1}"
         return f"{self.where}, {number}"
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
-        """Read the rows a batch at a time, as Arrow batches; fields of text files stay text.
+    def batches(self, columns: Sequence[str] | None = None, kind: Any = None) -> Iterator[Any]:
+        """Read the rows a batch at a time, as Arrow batches.
 
         Args:
             columns: What to read; None: all.
+            kind: Arrow type of the fields of a text file; None: they stay text.
 
         Raises:
             InputError: If the file is damaged or a row has too few or too many fields.
@@ -123,16 +168,17 @@ class UserTable:
         torn: list[Any] = []
         try:
             if self.delimiter:
-                yield from self._text_batches(names, torn)
+                yield from self._text_batches(names, torn, kind)
             else:
                 with pq.ParquetFile(self.path) as file:
                     yield from file.iter_batches(_BATCH_ROWS, columns=names)
         except pa.ArrowInvalid as error:
             if torn:
+                separator = _NUMBER_SEPARATORS[self.delimiter].removesuffix("s")
                 raise InputError(
                     f"{self.where} has a row of {torn[0].actual_columns} fields, the header has "
                     f"{len(self.columns)}: '{torn[0].text[:60]}'; a field that holds a "
-                    f"{_SEPARATORS[self.delimiter].removesuffix('s')} needs quotes around it"
+                    f"{separator} needs quotes around it"
                 ) from error
             raise InputError(f"{self.where} cannot be read: {error}") from error
         except OSError as error:
@@ -140,7 +186,7 @@ class UserTable:
                 f"{self.where} is damaged or truncated ({error}); copy or download it again"
             ) from error
 
-    def _text_batches(self, names: list[str], torn: list[Any]) -> Iterator[Any]:
+    def _text_batches(self, names: list[str], torn: list[Any], kind: Any) -> Iterator[Any]:
         def judge(row: Any) -> str:
             # Files written under DOS end in a line of one 0x1A.
             if not row.text.strip("\x1a \r\n"):
@@ -154,14 +200,16 @@ class UserTable:
                 read_options=pacsv.ReadOptions(
                     column_names=list(self.columns),
                     skip_rows=self.skip,
-                    block_size=_BLOCK_BYTES,
+                    block_size=_BLOCK_BYTES if kind is None else _NUMBER_BLOCK_BYTES,
                     encoding=self.encoding,
                 ),
                 parse_options=pacsv.ParseOptions(
                     delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=judge
                 ),
                 convert_options=pacsv.ConvertOptions(
-                    include_columns=names, default_column_type=pa.string()
+                    include_columns=names,
+                    default_column_type=kind or pa.string(),
+                    null_values=MISSING,
                 ),
             )
 
@@ -280,11 +328,11 @@ def _open_stream(path: Path) -> Any:
     return pa.input_stream(str(path), compression="gzip" if is_gzip(path) else None)
 
 
-def _read_header(path: Path, option: str, delimiter: str) -> tuple[tuple[str, ...], str, int, str]:
-    """Read the column names of a text file: names, delimiter, lines to skip, encoding.
+def _first_line(path: Path, option: str) -> tuple[str, int, str]:
+    """Read the first line of a text file that is not blank: it, the lines before it, encoding.
 
     Raises:
-        InputError: If it is damaged, empty, no text, or separated by something else.
+        InputError: If the file is damaged, empty or no text.
     """
     try:
         with _open_stream(path) as stream:
@@ -305,12 +353,17 @@ def _read_header(path: Path, option: str, delimiter: str) -> tuple[tuple[str, ..
     skip = next((i for i, line in enumerate(lines) if line.strip("\x1a ")), None)
     if skip is None:
         raise InputError(f"{option}: {path} is empty")
-    names = next(csv.reader(io.StringIO(lines[skip]), delimiter=delimiter))
-    if len(names) < 2:
-        other = next((n for d, n in _SEPARATORS.items() if d in lines[skip]), None)
-        raise InputError(
-            f"{option}: {path} has one column when cut at {_SEPARATORS[delimiter]}"
-            + (f"; it looks separated by {other}" if other else "")
-            + ": save it with commas as .csv or with tabs as .tsv"
-        )
-    return tuple(name.strip() for name in names), delimiter, skip + 1, encoding
+    return lines[skip], skip, encoding
+
+
+def _fields(line: str, delimiter: str) -> tuple[str, ...]:
+    fields = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    return tuple(field.strip() for field in fields)
+
+
+def _reads_as_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return field in MISSING
+    return True
