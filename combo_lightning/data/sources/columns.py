@@ -5,7 +5,7 @@ import io
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,17 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 _PARQUET = (".parquet", ".pq")
 _TABBED = (".tsv", ".tab", ".txt")
+# Numbers that name a thing and measure nothing.
+IDENTIFIERS = {
+    "", "id", "index", "unnamed0", "indexlevel0", "nsc", "nscid", "cid", "pubchemcid", "cas",
+    "casnumber", "cosmicid", "drugid", "cellid",
+}  # fmt: skip
 # A header of 20,000 genes takes about 200 kB.
 _HEAD_BYTES = 1 << 22
 _BLOCK_BYTES = 1 << 24
 _BATCH_ROWS = 1 << 17
+# Columns from which on a Parquet file is read few rows at a time.
+_WIDE = 512
 
 
 def plain(name: str) -> str:
@@ -110,23 +117,28 @@ class UserTable:
         number = f"line {row + 1 + self.skip}" if self.delimiter else f"row {row + 1}"
         return f"{self.where}, {number}"
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    def batches(
+        self, columns: Sequence[str] | None = None, numbers: Collection[str] = ()
+    ) -> Iterator[Any]:
         """Read the rows a batch at a time, as Arrow batches; fields of text files stay text.
 
         Args:
             columns: What to read; None: all.
+            numbers: Columns of a text file to read as float32 at once, missing as null.
 
         Raises:
-            InputError: If the file is damaged or a row has too few or too many fields.
+            InputError: If the file is damaged, a row has too few or too many fields, or text
+                stands among `numbers` (which is said with its place by the method `numbers`).
         """
         names = list(self.columns if columns is None else columns)
         torn: list[Any] = []
         try:
             if self.delimiter:
-                yield from self._text_batches(names, torn)
+                yield from self._text_batches(names, numbers, torn)
             else:
                 with pq.ParquetFile(self.path) as file:
-                    yield from file.iter_batches(_BATCH_ROWS, columns=names)
+                    rows = _BATCH_ROWS if len(names) <= _WIDE else _WIDE
+                    yield from file.iter_batches(rows, columns=names)
         except pa.ArrowInvalid as error:
             if torn:
                 raise InputError(
@@ -140,7 +152,9 @@ class UserTable:
                 f"{self.where} is damaged or truncated ({error}); copy or download it again"
             ) from error
 
-    def _text_batches(self, names: list[str], torn: list[Any]) -> Iterator[Any]:
+    def _text_batches(
+        self, names: list[str], numbers: Collection[str], torn: list[Any]
+    ) -> Iterator[Any]:
         def judge(row: Any) -> str:
             # Files written under DOS end in a line of one 0x1A.
             if not row.text.strip("\x1a \r\n"):
@@ -161,7 +175,11 @@ class UserTable:
                     delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=judge
                 ),
                 convert_options=pacsv.ConvertOptions(
-                    include_columns=names, default_column_type=pa.string()
+                    include_columns=names,
+                    default_column_type=pa.string(),
+                    column_types=dict.fromkeys(numbers, pa.float32()),
+                    null_values=MISSING,
+                    strings_can_be_null=False,
                 ),
             )
 
