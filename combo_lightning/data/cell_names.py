@@ -163,6 +163,6 @@ class KnownLines:
 
 
 def _put(level: dict[_Text, tuple[int, ...]], text: _Text, number: int) -> None:
-    numbers = level.get(text, ())
+    numbers: tuple[int, ...] = level.get(text, ())
     if number not in numbers:
         level[text] = (*numbers, number)

@@ -21,10 +21,12 @@ from combo_lightning.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-_GENE = re.compile(r"(?P<symbol>[^\s()]+) \((?:\d+|Unknown)\)", re.IGNORECASE)
+_GENE = re.compile(r"(?P<symbol>[^()]*[^\s()]) \((?:\d+|Unknown)\)", re.IGNORECASE)
 # Whether a row is the one to use for its line; an older spelling has no "Entry".
 _DEFAULT = ("isdefaultentryformodel", "isdefaultformodel")
 _YES = {"yes", "true", "1"}
+# What stands beside the genes, and is meant to.
+_BESIDE = {*_DEFAULT, "", "sequencingid", "profileid", "modelconditionid", "isdefaultentryformc"}
 _IDS = ("modelid", "depmapid")
 
 
@@ -72,6 +74,14 @@ def depmap_profile(wide: WideTable) -> Profile:
     if not lines:
         raise InputError(
             f"{where} has no row whose '{default}' is Yes; at least one default row is needed"
+        )
+    left = [n for n in wide.columns if n not in {line_column, *genes} and plain(n) not in _BESIDE]
+    if left:
+        logger.warning(
+            "%s: left out %d columns that are no gene as DepMap names them: %s",
+            where,
+            len(left),
+            ", ".join(left[:6]) + (" ..." if len(left) > 6 else ""),
         )
     logger.info(
         "%s: taken as a DepMap matrix: %d lines, named by column '%s', %d genes%s",

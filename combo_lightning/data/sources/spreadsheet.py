@@ -32,7 +32,11 @@ def read_sheets(path: Path, option: str) -> dict[str, list[list[str]]]:
     """
     require_file(path, option)
     try:
-        with python_calamine.CalamineWorkbook.from_path(path) as book:
+        # Not by its path: the library would believe the name's ending.
+        with (
+            path.open("rb") as file,
+            python_calamine.CalamineWorkbook.from_filelike(file) as book,
+        ):
             sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
     except (python_calamine.CalamineError, OSError) as error:
         raise InputError(

@@ -73,7 +73,7 @@ class WideTable:
         for i, name in enumerate(self.columns):
             known = [row[i] for row in self.sample if row[i] is not None]
             numbers = sum(1 for text in known if text and _NUMBER_LIKE.fullmatch(text))
-            if known and 2 * numbers <= len(known):
+            if known and 2 * numbers < len(known):
                 result.append(name)
         return result
 
