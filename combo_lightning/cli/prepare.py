@@ -28,7 +28,7 @@ def almanac_combo_score(
     crispr: Path | None = None,
     methylation: Path | None = None,
     mutation: Path | None = None,
-    cell_names: list[Path] | None = None,
+    cell_names: list[Path] | Path | None = None,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     overwrite: bool = False,
 ) -> None:
@@ -69,7 +69,7 @@ def almanac_combo_score(
         methylation=methylation,
         mutation=mutation,
     )
-    files = EntityFiles(drugs, cells, profiles, genes, chemistry, tuple(cell_names or ()))
+    files = EntityFiles(drugs, cells, profiles, genes, chemistry, _several(cell_names))
     made_by = {"command": invocation()}
     _say_done(prepare_combo_scores(scores, files, out, made_by, overwrite=overwrite))
 
@@ -92,7 +92,7 @@ def almanac_growth(
     crispr: Path | None = None,
     methylation: Path | None = None,
     mutation: Path | None = None,
-    cell_names: list[Path] | None = None,
+    cell_names: list[Path] | Path | None = None,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     overwrite: bool = False,
 ) -> None:
@@ -136,7 +136,7 @@ def almanac_growth(
         methylation=methylation,
         mutation=mutation,
     )
-    files = EntityFiles(drugs, cells, profiles, genes, chemistry, tuple(cell_names or ()))
+    files = EntityFiles(drugs, cells, profiles, genes, chemistry, _several(cell_names))
     made_by = {"command": invocation()}
     _say_done(
         prepare_growth(
@@ -205,6 +205,10 @@ def table(
 
 def _given(**profiles: Path | None) -> dict[str, Path]:
     return {name: path for name, path in profiles.items() if path is not None}
+
+
+def _several(given: list[Path] | Path | None) -> tuple[Path, ...]:
+    return (given,) if isinstance(given, Path) else tuple(given or ())
 
 
 def _say_done(out: Path) -> None:

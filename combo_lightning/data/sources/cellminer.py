@@ -62,19 +62,17 @@ def cellminer_profile(
         filled = {i for i, field in enumerate(row) if field}
         if len(filled) < 2 or filled.isdisjoint(columns):
             continue  # a blank row, or a footnote below the table
-        fields = [*row, *[""] * (len(header) - len(row))]
-        if len(row) > len(header):
+        if len(row) != len(header):
             raise InputError(
-                f"{where}, row '{fields[name_column]}' has {len(row)} fields, the header "
-                f"{len(header)}; a field that holds a tab needs quotes around it"
+                f"{where}, row '{row[min(name_column, len(row) - 1)]}' has {len(row)} fields, the "
+                f"header {len(header)}; the file is cut there, or a field that holds a separator "
+                "needs quotes around it"
             )
-        names.append(fields[name_column])
-        gene = fields[gene_column] if gene_column is not None else ""
+        names.append(row[name_column])
+        gene = row[gene_column] if gene_column is not None else ""
         genes.append("" if gene.lower() in _MISSING else gene)
-        label = f"{where}, row '{fields[name_column]}'"
-        values.append(
-            [_number(fields[i], f"{label}, column '{header[i]}'", missing) for i in columns]
-        )
+        label = f"{where}, row '{row[name_column]}'"
+        values.append([_number(row[i], label, header[i], missing) for i in columns])
     if not values:
         raise InputError(f"{where} has a header row but no data")
     return Profile(
@@ -106,7 +104,7 @@ def _annotations(
     return name, gene
 
 
-def _number(text: str, where: str, missing: float) -> float:
+def _number(text: str, where: str, column: str, missing: float) -> float:
     if text.lower() in _MISSING:
         return missing
     try:
@@ -115,7 +113,7 @@ def _number(text: str, where: str, missing: float) -> float:
         value = np.inf
     if not np.isfinite(value):
         raise InputError(
-            f"{where} holds '{text}', which is no number; it must be as in -0.5, or '-' where "
-            "missing"
+            f"{where}, column '{column}' holds '{text}', which is no number; it must be as in "
+            "-0.5, or '-' where missing"
         )
     return value

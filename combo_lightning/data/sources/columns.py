@@ -53,8 +53,6 @@ IDENTIFIERS = {
 _HEAD_BYTES = 1 << 22
 _BLOCK_BYTES = 1 << 24
 _BATCH_ROWS = 1 << 17
-# Columns from which on a Parquet file is read few rows at a time.
-_WIDE = 512
 
 
 def plain(name: str) -> str:
@@ -137,8 +135,7 @@ class UserTable:
                 yield from self._text_batches(names, numbers, torn)
             else:
                 with pq.ParquetFile(self.path) as file:
-                    rows = _BATCH_ROWS if len(names) <= _WIDE else _WIDE
-                    yield from file.iter_batches(rows, columns=names)
+                    yield from file.iter_batches(_BATCH_ROWS, columns=names)
         except pa.ArrowInvalid as error:
             if torn:
                 raise InputError(

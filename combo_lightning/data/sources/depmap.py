@@ -75,7 +75,8 @@ def depmap_profile(wide: WideTable) -> Profile:
         raise InputError(
             f"{where} has no row whose '{default}' is Yes; at least one default row is needed"
         )
-    left = [n for n in wide.columns if n not in {line_column, *genes} and plain(n) not in _BESIDE]
+    meant = {line_column, *genes}
+    left = [n for n in wide.columns if n not in meant and plain(n) not in _BESIDE]
     if left:
         logger.warning(
             "%s: left out %d columns that are no gene as DepMap names them: %s",

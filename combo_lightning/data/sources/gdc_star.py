@@ -153,7 +153,7 @@ def _read_one(wide: WideTable) -> tuple[list[tuple[str, str]], FloatArray]:
     if _TPM not in wide.columns:
         raise InputError(
             f"{where} has no column '{_TPM}'; counts alone give no TPM without the lengths of "
-            "genes: download the file again from the GDC (release 32 or later)"
+            "genes: download the augmented counts from the GDC"
         )
     found, values_F1, _ = wide.read(
         ["gene_id", "gene_name"],

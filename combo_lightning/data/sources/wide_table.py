@@ -28,12 +28,18 @@ _DELIMITERS = ",\t;|"
 # A header of 20,000 genes takes about 300 kB, a row of them about as much.
 _HEAD_BYTES = 1 << 22
 _SAMPLE_ROWS = 20
+# Columns of a Parquet file that are read at once: 20 MB of 5,000 rows.
+_PARQUET_COLUMNS = 1000
 # Anything that someone may have meant as a number, also with a decimal comma or a separator of
 # thousands: such a column is read as numbers, and refused where it is none.
 _NUMBER_LIKE = re.compile(
     r"[-+]?[\d.,'\s  ]*\d[\d.,'\s  ]*(?:e[-+]?\d+)?%?|[-+]?inf(?:inity)?",
     re.IGNORECASE,
 )
+
+
+# Tells from columns of text which rows to keep.
+Keep = Callable[[dict[str, list[str | None]]], npt.NDArray[np.bool_]]
 
 
 class Read(NamedTuple):
@@ -77,38 +83,35 @@ class WideTable:
                 result.append(name)
         return result
 
-    def read(
-        self,
-        names: Sequence[str],
-        numbers: Sequence[str],
-        keep: Callable[[dict[str, list[str | None]]], npt.NDArray[np.bool_]] | None = None,
-    ) -> Read:
+    def read(self, names: Sequence[str], numbers: Sequence[str], keep: Keep | None = None) -> Read:
         """Read some columns as text and some as numbers.
 
-        Beside the result there is never more than one batch of rows in memory.
+        Beside the result there is never more in memory than the piece that is being read.
 
         Args:
             names: Columns of text.
             numbers: Columns of numbers.
-            keep: Tells from a batch's columns of text which rows to keep; None: all.
+            keep: Tells from columns of text which rows to keep; None: all.
 
         Raises:
             InputError: If the file is damaged or a number is none, with its place.
         """
+        if not self.table.delimiter:
+            return self._read_parquet(names, numbers, keep)
         try:
-            return self._read(names, numbers, keep, at_once=True)
+            return self._read_text(names, numbers, keep, at_once=True)
         except InputError:
             # The careful way takes '+1' too, and says where the first bad value stands.
-            return self._read(names, numbers, keep, at_once=False)
+            return self._read_text(names, numbers, keep, at_once=False)
 
-    def _read(
-        self,
-        names: Sequence[str],
-        numbers: Sequence[str],
-        keep: Callable[[dict[str, list[str | None]]], npt.NDArray[np.bool_]] | None,
-        *,
-        at_once: bool,
+    def _read_text(
+        self, names: Sequence[str], numbers: Sequence[str], keep: Keep | None, *, at_once: bool
     ) -> Read:
+        """Read a batch of rows at a time.
+
+        Raises:
+            InputError: If there are no rows.
+        """
         columns: dict[str, list[str | None]] = {name: [] for name in names}
         whole_RC = np.empty((0, len(numbers)), dtype=np.float32)
         row = 0
@@ -119,10 +122,7 @@ class WideTable:
             row += len(batch)
             if keep is not None:
                 kept = keep(found)
-                found = {
-                    n: [v for v, k in zip(c, kept, strict=True) if k] for n, c in found.items()
-                }
-                values_RC = values_RC[kept]
+                found, values_RC = _kept(found, kept), values_RC[kept]
             for name, values in found.items():
                 columns[name] += values
             # Growing in place: the system moves pages, so that there is never a second copy.
@@ -133,23 +133,58 @@ class WideTable:
             raise InputError(f"{self.table.where} has a header but no rows")
         return Read(columns, whole_RC, row - len(whole_RC))
 
+    def _read_parquet(
+        self, names: Sequence[str], numbers: Sequence[str], keep: Keep | None
+    ) -> Read:
+        """Read some columns at a time, as they lie in the file.
+
+        Raises:
+            InputError: If there are no rows, or the file is damaged.
+        """
+        try:
+            with pq.ParquetFile(self.table.path) as file:
+                rows = file.metadata.num_rows
+                whole_RC = np.empty((rows, len(numbers)), dtype=np.float32)
+                found = {name: texts(file.read([name]).column(name)).to_pylist() for name in names}
+                for start in range(0, len(numbers), _PARQUET_COLUMNS):
+                    some = numbers[start : start + _PARQUET_COLUMNS]
+                    whole_RC[:, start : start + len(some)] = self._numbers(
+                        file.read(list(some), use_threads=False), some, 0, at_once=False
+                    )
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"{self.table.where} cannot be read: {error}") from error
+        if not rows:
+            raise InputError(f"{self.table.where} has columns but no rows")
+        if keep is None:
+            return Read(found, whole_RC, 0)
+        kept = keep(found)
+        return Read(_kept(found, kept), whole_RC[kept], rows - int(kept.sum()))
+
     def _numbers(
-        self, batch: Any, numbers: Sequence[str], row: int, *, at_once: bool
+        self, piece: Any, numbers: Sequence[str], row: int, *, at_once: bool
     ) -> FloatArray:
-        if at_once and self.table.delimiter and numbers:
-            values_RC = batch.select(list(numbers)).to_tensor(null_to_nan=True).to_numpy()
+        if at_once and numbers:
+            values_RC = piece.select(list(numbers)).to_tensor(null_to_nan=True).to_numpy()
         else:
-            values_RC = np.empty((len(batch), len(numbers)), dtype=np.float32)
+            values_RC = np.empty((len(piece), len(numbers)), dtype=np.float32)
             for i, name in enumerate(numbers):
                 with np.errstate(over="ignore"):
-                    values_RC[:, i] = self.table.numbers(batch.column(name), name, row)
+                    values_RC[:, i] = self.table.numbers(piece.column(name), name, row)
         if np.isinf(values_RC).any():
             i = int(np.argwhere(np.isinf(values_RC))[0][1])
-            self.table.refuse(
-                np.isinf(values_RC[:, i]), batch.column(numbers[i]), numbers[i], row,
-                "it must be a finite number below 3e38, or empty",
-            )  # fmt: skip
+            expected = "it must be a finite number below 3e38, or empty"
+            column = piece.column(numbers[i])
+            self.table.refuse(np.isinf(values_RC[:, i]), column, numbers[i], row, expected)
         return np.asarray(values_RC, dtype=np.float32)
+
+
+def _kept(
+    columns: dict[str, list[str | None]], kept: npt.NDArray[np.bool_]
+) -> dict[str, list[str | None]]:
+    return {
+        name: [value for value, k in zip(values, kept, strict=True) if k]
+        for name, values in columns.items()
+    }
 
 
 def open_wide(path: Path, option: str) -> WideTable:
@@ -179,16 +214,14 @@ def _open_parquet(path: Path, option: str) -> WideTable:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
             table = UserTable(path, option, tuple(schema.names))
-            batch = next(file.iter_batches(_SAMPLE_ROWS), None)
+            # Numbers are told by their type; what a number is does not matter for the sample.
+            other = [f.name for f in schema if not is_number(f.type)]
+            batch = next(file.iter_batches(_SAMPLE_ROWS, columns=other), None)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{option}: cannot read {path} as Parquet: {error}") from error
     rows = 0 if batch is None else len(batch)
-    # Numbers are told by their type; what a number is does not matter for the sample.
-    columns = [
-        ["0"] * rows if is_number(f.type) else texts(batch.column(i)).to_pylist()
-        for i, f in enumerate(schema)
-        if batch is not None
-    ]
+    text = {name: texts(batch.column(name)).to_pylist() for name in other if batch is not None}
+    columns = [text.get(name, ["0"] * rows) for name in schema.names]
     return WideTable(table, tuple(zip(*columns, strict=True)))
 
 

@@ -107,7 +107,7 @@ def write_cellminer_xls(path: Path) -> Path:
         ["Download Normalized Data:", "Protein: Lysate Array a"],
         ["CellMiner Database Version:", "2.0"], ["Human Genome Version:", "HG 19"],
         ["Date:", "03-04-2016"], ["Input data:", "All data"], [], [],
-        ["Table 1: Protein: Lysate Array a"], [None] * 3 + ["Intensity values b"],
+        ["Table 1: Protein: Lysate Array a"], [None, None, None, "Intensity values b"],
         ["Probe id c", "Gene name d", "Start f", *lines],
         ["probe_1", "TP53 /// TP53B", 100.0, 1.5, -2.5, "-", 0.5],
         ["probe_2", "-", 200.0, 1.0, 9.0, "NA", -9.0],
