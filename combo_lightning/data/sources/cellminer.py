@@ -56,7 +56,7 @@ def cellminer_profile(
             "no CellMiner export"
         )
     header = [_FOOTNOTE.sub("", name.strip()) for name in rows[start]]
-    name_column, gene_column = _annotations(header, columns, where)
+    name_column, gene_column = _annotations(header, columns, rows[start + 1 :], where)
     names, genes, values = [], [], []
     for row in rows[start + 1 :]:
         filled = {i for i, field in enumerate(row) if field}
@@ -85,7 +85,7 @@ def cellminer_profile(
 
 
 def _annotations(
-    header: Sequence[str], columns: Sequence[int], where: str
+    header: Sequence[str], columns: Sequence[int], rows: Sequence[Sequence[str]], where: str
 ) -> tuple[int, int | None]:
     """Find the column that names the features, and that of their genes.
 
@@ -96,7 +96,12 @@ def _annotations(
     if not others:
         raise InputError(f"{where} has no column beside cell lines; one must name the features")
     lower = [name.lower() for name in header]
-    name = next((i for i in others if lower[i] in _NAME_COLUMNS), others[0])
+    name = next((i for i in others if lower[i] in _NAME_COLUMNS), None)
+    if name is None:
+        # A column that names each row once; a chromosome comes again.
+        whole = [row for row in rows if len(row) == len(header) and row[others[0]]]
+        texts = {i: [row[i] for row in whole if not row[i].isdigit()] for i in others}
+        name = next((i for i in others if len(set(texts[i])) == len(whole)), others[0])
     gene = next((i for i in others if lower[i].startswith("gene name")), None)
     if gene is None:
         gene = next((i for i in others if lower[i] == "gene"), None)

@@ -49,6 +49,12 @@ def matrix_profile(wide: WideTable, is_line: Callable[[str], bool] | None) -> Pr
     if not features:
         raise InputError(f"{wide.table.where} has no column of numbers; each feature needs one")
     left = [name for name in wide.columns if name not in features and name != id_column]
+    gene = next((n for n in left if plain(n) in _GENE_COLUMNS and n in text), None)
+    if is_line is not None and gene is not None and len(features) == 1:
+        raise InputError(
+            f"{wide.table.where} has a row for each line ('{id_column}') and gene ('{gene}'); "
+            "turn it into a matrix with one row a line and one column a gene"
+        )
     columns, values_EF, _ = wide.read([id_column], features)
     lines = _names(wide, columns[id_column], id_column, "line")
     _say(wide, len(lines), len(features), f"a row a line, named by column '{id_column}'", left)
@@ -71,20 +77,24 @@ def _lines_as_columns(
             "one must name the features"
         )
     # Lines that the data set lacks are read too: they are what a name is compared with.
-    lines = [n for n in wide.columns if n not in text and n != named[0]]
-    names = {plain(name): name for name in named}
-    gene_column = next((names[n] for n in _GENE_COLUMNS if n in names), named[0])
-    wanted = list(dict.fromkeys([named[0], gene_column]))
-    columns, values_FE, _ = wide.read(wanted, lines)
-    features = _names(wide, columns[named[0]], named[0], "feature")
+    lines = [n for n in wide.columns if n not in named]
+    columns, values_FE, _ = wide.read(named, lines)
+    by_plain = {plain(name): name for name in reversed(named)}
+    gene_column = next((by_plain[n] for n in _GENE_COLUMNS if n in by_plain), None)
+    # A column that names each row once; a chromosome or a type comes again.
+    name_column = next(
+        (n for n in named if len(set(columns[n])) == len(columns[n])), gene_column or named[0]
+    )
+    gene_column = gene_column or name_column
+    features = _names(wide, columns[name_column], name_column, "feature")
     if not text and not all(name.isdigit() for name in features):
         raise InputError(
-            f"{wide.table.where}: column '{named[0]}' must name the features, and it holds "
+            f"{wide.table.where}: column '{name_column}' must name the features, and it holds "
             f"'{features[0]}'; put a column of names first"
         )
     genes = [g or "" for g in columns[gene_column]]
-    left = [n for n in wide.columns if n not in lines and n not in wanted]
-    layout = f"a column a line; column '{named[0]}' names the features, '{gene_column}' genes"
+    left = [n for n in named if n not in (name_column, gene_column)]
+    layout = f"a column a line; column '{name_column}' names the features, '{gene_column}' genes"
     _say(wide, len(lines), len(features), layout, left)
     return Profile(
         distinct([gene_symbol(name) or name for name in features]),

@@ -266,8 +266,11 @@ def _open_text(path: Path, option: str) -> WideTable:
             f"{option}: {path} has one column in its first line, whether cut at commas, tabs, "
             "semicolons or bars; save it as CSV or TSV, without lines above the header"
         )
-    if len(rows) > 1 and all(len(row) == len(header) + 1 for row in rows[1:]):
-        header = ["", *header]  # R writes no name above the row names
+    wider = len(rows) > 1 and all(len(row) == len(header) + 1 for row in rows[1:])
+    if wider and delimiter != ",":
+        # R writes no name above the row names. Not so at commas, where a column of decimal commas
+        # looks alike.
+        header = ["", *header]
     table = UserTable(path, option, tuple(header), delimiter, skip + header_lines, encoding)
     sample = tuple(
         tuple(None if (t := field.strip()) in MISSING else t for field in row)

@@ -24,6 +24,12 @@ def test_an_export_is_read_with_all_its_oddities(tmp_path: Path, line_end: str) 
     )
 
 
+def test_features_are_named_by_a_column_that_names_each_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("Chr\tName\tBR:MCF7\tME:MDA-N\n7\tA\t1\t2\nX\tB\t3\t4\nX\tC\t5\t6\n")
+    assert read_profile(path, "--rppa").feature_names == ("A", "B", "C")
+
+
 def test_in_the_exome_a_dash_means_no_variant(tmp_path: Path) -> None:
     profile = read_profile(write_cellminer(tmp_path / "x.txt"), "--exome", missing=0.0)
     assert profile.values_EF[2].tolist()[:2] == [0, 0]

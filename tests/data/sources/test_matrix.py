@@ -55,6 +55,8 @@ def test_annotation_of_features_gives_their_genes(tmp_path: Path) -> None:
     profile = read(tmp_path / "x.csv")
     assert profile.feature_names == ("p1", "p2")
     assert profile.genes == ("TP53", "TP53")
+    (tmp_path / "x.csv").write_text("chromosome,gene,A549,MCF7\n7,TP53,1,2\nX,Y,3,4\nX,Z,5,6\n")
+    assert read(tmp_path / "x.csv").feature_names == ("TP53", "Y", "Z")
     place = profile.cell_names.index("A549")
     assert profile.values_EF[place].tolist() == [1, 3]
 
@@ -95,6 +97,9 @@ def test_gene_numbers_name_features_and_values_never_do(tmp_path: Path) -> None:
         ('line,TP53\nMCF7,"1,234.5"\nA549,"2,000"\n', r"line 2, column 'TP53' holds '1,234.5'"),
         ("line;TP53\nMCF7;1,5\nA549;2,5\n", r"line 2, column 'TP53' holds '1,5'"),
         ("line,TP53\n", "has a header but no rows"),
+        # A decimal comma without quotes, which looks like row names without a header.
+        ("line,TP53\nMCF7,1,5\nA549,2,5\n", "a row of 3 fields, the header has 2"),
+        ("gene,cell,x\nTP53,MCF7,1\nTP53,A549,2\n", r"line \('cell'\) and gene \('gene'\)"),
         ("", "is empty"),
     ],
 )
