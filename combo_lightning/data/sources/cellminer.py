@@ -47,9 +47,7 @@ def cellminer_profile(
         InputError: If there is no header row or no data, or there is text among the numbers.
     """
     where = f"{option}: {path}"
-    start, columns = next(
-        ((i, c) for i, row in enumerate(rows) if (c := line_columns(row))), (0, [])
-    )
+    start, columns = _find_header(rows)
     if not columns:
         raise InputError(
             f"{where} has no header row with columns named PANEL:LINE, such as 'BR:MCF7'; it is "
@@ -82,6 +80,11 @@ def cellminer_profile(
         values_EF=np.array(values, dtype=np.float32).T.copy(),
         layout="CellMiner",
     )
+
+
+def _find_header(rows: Sequence[Sequence[str]]) -> tuple[int, list[int]]:
+    found = ((i, columns) for i, row in enumerate(rows) if (columns := line_columns(row)))
+    return next(found, (0, []))
 
 
 def _annotations(

@@ -75,15 +75,7 @@ def depmap_profile(wide: WideTable) -> Profile:
         raise InputError(
             f"{where} has no row whose '{default}' is Yes; at least one default row is needed"
         )
-    meant = {line_column, *genes}
-    left = [n for n in wide.columns if n not in meant and plain(n) not in _BESIDE]
-    if left:
-        logger.warning(
-            "%s: left out %d columns that are no gene as DepMap names them: %s",
-            where,
-            len(left),
-            ", ".join(left[:6]) + (" ..." if len(left) > 6 else ""),
-        )
+    _say_left(wide, {line_column, *genes})
     logger.info(
         "%s: taken as a DepMap matrix: %d lines, named by column '%s', %d genes%s",
         where,
@@ -94,6 +86,17 @@ def depmap_profile(wide: WideTable) -> Profile:
     )
     symbols = [gene_symbol(name) or name for name in genes]
     return Profile(distinct(symbols), tuple(symbols), tuple(lines), values_EF, "DepMap")
+
+
+def _say_left(wide: WideTable, meant: set[str]) -> None:
+    left = [n for n in wide.columns if n not in meant and plain(n) not in _BESIDE]
+    if left:
+        logger.warning(
+            "%s: left out %d columns that are no gene as DepMap names them: %s",
+            wide.table.where,
+            len(left),
+            ", ".join(left[:6]) + (" ..." if len(left) > 6 else ""),
+        )
 
 
 def _line_column(wide: WideTable) -> str:
