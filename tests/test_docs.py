@@ -60,6 +60,7 @@ def sandbox(
         "microrna.txt.gz": cellminer / "RNA__Agilent_Human_microRNA_(V2)_GeneSpringGX.txt.gz",
         "protein.txt.gz": cellminer / "Protein_SWATH_int2.4.2_05192020.txt.gz",
         "rppa.txt.gz": cellminer / "Protein__Lysate_Array_log2.txt.gz",
+        "rppa.xls": cellminer / "Protein__Lysate_Array_log2.xls",
         "exome.txt.gz": cellminer / "DNA__Exome_Seq_Protein_function_affecting.txt.gz",
     }.items():
         (raw / name).symlink_to(source)

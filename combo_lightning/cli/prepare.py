@@ -25,6 +25,11 @@ def almanac_combo_score(
     protein: Path | None = None,
     rppa: Path | None = None,
     exome: Path | None = None,
+    copy_number: Path | None = None,
+    crispr: Path | None = None,
+    methylation: Path | None = None,
+    mutation: Path | None = None,
+    cell_names: list[Path] | Path | None = None,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     overwrite: bool = False,
 ) -> None:
@@ -35,12 +40,19 @@ def almanac_combo_score(
         out: The data set to make, a directory.
         drugs: CSV with NSC, NAME, SMILES.
         cells: CSV with CELLNAME, PANEL (tissue).
-        expression: Gene expression: a CellMiner text export, or Parquet with lines as rows.
+        expression: Gene expression; as all profiles in CellMiner's, DepMap's, GDSC's or the GDC's
+            format, or any matrix, told by content.
         genes: Genes to keep of the expression, one a line; none: all.
-        microrna: MicroRNA expression, a CellMiner text export.
-        protein: Protein intensities (SWATH), a CellMiner text export.
-        rppa: Reverse-phase protein array, a CellMiner text export.
-        exome: Exome variants, a CellMiner text export.
+        microrna: MicroRNA expression.
+        protein: Protein intensities (SWATH).
+        rppa: Reverse-phase protein array.
+        exome: Exome variants.
+        copy_number: Copy number of genes.
+        crispr: Effect of knocking genes out.
+        methylation: DNA methylation.
+        mutation: Mutations of genes.
+        cell_names: Other names of cell lines: DepMap's Model.csv, GDSC's table, cellosaurus.txt
+            or your own; of several the first is believed.
         chemistry: Features to compute from SMILES.
         overwrite: Replace a data set that is there.
     """
@@ -48,9 +60,17 @@ def almanac_combo_score(
     from combo_lightning.data.sources.almanac_entities import EntityFiles
 
     profiles = _given(
-        expression=expression, microrna=microrna, protein=protein, rppa=rppa, exome=exome
+        expression=expression,
+        microrna=microrna,
+        protein=protein,
+        rppa=rppa,
+        exome=exome,
+        copy_number=copy_number,
+        crispr=crispr,
+        methylation=methylation,
+        mutation=mutation,
     )
-    files = EntityFiles(drugs, cells, profiles, genes, chemistry)
+    files = EntityFiles(drugs, cells, profiles, genes, chemistry, _several(cell_names))
     made_by = {"command": invocation()}
     _say_done(prepare_combo_scores(scores, files, out, made_by, overwrite=overwrite))
 
@@ -69,6 +89,11 @@ def almanac_growth(
     protein: Path | None = None,
     rppa: Path | None = None,
     exome: Path | None = None,
+    copy_number: Path | None = None,
+    crispr: Path | None = None,
+    methylation: Path | None = None,
+    mutation: Path | None = None,
+    cell_names: list[Path] | Path | None = None,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     overwrite: bool = False,
 ) -> None:
@@ -82,12 +107,19 @@ def almanac_growth(
         fraction: Divide growth by 100, as the published Combo model does.
         drugs: CSV with NSC, NAME, SMILES.
         cells: CSV with CELLNAME, PANEL (tissue).
-        expression: Gene expression: a CellMiner text export, or Parquet with lines as rows.
+        expression: Gene expression; as all profiles in CellMiner's, DepMap's, GDSC's or the GDC's
+            format, or any matrix, told by content.
         genes: Genes to keep of the expression, one a line; none: all.
-        microrna: MicroRNA expression, a CellMiner text export.
-        protein: Protein intensities (SWATH), a CellMiner text export.
-        rppa: Reverse-phase protein array, a CellMiner text export.
-        exome: Exome variants, a CellMiner text export.
+        microrna: MicroRNA expression.
+        protein: Protein intensities (SWATH).
+        rppa: Reverse-phase protein array.
+        exome: Exome variants.
+        copy_number: Copy number of genes.
+        crispr: Effect of knocking genes out.
+        methylation: DNA methylation.
+        mutation: Mutations of genes.
+        cell_names: Other names of cell lines: DepMap's Model.csv, GDSC's table, cellosaurus.txt
+            or your own; of several the first is believed.
         chemistry: Features to compute from SMILES.
         overwrite: Replace a data set that is there.
     """
@@ -95,9 +127,17 @@ def almanac_growth(
     from combo_lightning.data.sources.almanac_growth import prepare_growth
 
     profiles = _given(
-        expression=expression, microrna=microrna, protein=protein, rppa=rppa, exome=exome
+        expression=expression,
+        microrna=microrna,
+        protein=protein,
+        rppa=rppa,
+        exome=exome,
+        copy_number=copy_number,
+        crispr=crispr,
+        methylation=methylation,
+        mutation=mutation,
     )
-    files = EntityFiles(drugs, cells, profiles, genes, chemistry)
+    files = EntityFiles(drugs, cells, profiles, genes, chemistry, _several(cell_names))
     made_by = {"command": invocation()}
     _say_done(
         prepare_growth(
@@ -222,6 +262,10 @@ def dense(
 
 def _given(**profiles: Path | None) -> dict[str, Path]:
     return {name: path for name, path in profiles.items() if path is not None}
+
+
+def _several(given: list[Path] | Path | None) -> tuple[Path, ...]:
+    return (given,) if isinstance(given, Path) else tuple(given or ())
 
 
 def _say_done(out: Path) -> None:

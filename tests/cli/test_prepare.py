@@ -16,6 +16,7 @@ from tests.data.sources.fixtures import (
     write_scores,
 )
 from tests.data.sources.matrices import draw, write
+from tests.data.sources.profile_fixtures import DEPMAP_NEW, GDSC, MODEL
 
 RunHere = Callable[..., Outcome]
 
@@ -51,6 +52,33 @@ def test_it_ends_with_the_join_and_the_next_command(
     dataset = read_dataset(raw / "out")
     assert set(dataset.drugs.blocks) == {"maccs"}
     assert dataset.manifest["made_by"]["command"][:2] == ["prepare", "almanac-combo-score"]
+
+
+def test_profiles_of_depmap_and_gdsc_come_with_a_table_of_names(
+    run_here: RunHere, raw: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    files = {"Model.csv": MODEL, "crispr.csv": DEPMAP_NEW, "gdsc.txt": GDSC}
+    for name, text in files.items():
+        (raw / name).write_text(text)
+    for names in (raw / "Model.csv", f"[{raw / 'Model.csv'},{raw / 'cells.csv'}]"):
+        outcome = run_here(
+            *combo_score(
+                raw, "--crispr", raw / "crispr.csv", "--expression", raw / "gdsc.txt",
+                "--cell_names", names, "--overwrite", "true",
+            )
+        )  # fmt: skip
+        assert outcome.code == 0, outcome.output
+    assert "cell lines in crispr: 3 of 4 matched\n  3 of them by Model.csv" in caplog.text
+    dataset = read_dataset(raw / "out")
+    assert dataset.cells.blocks["crispr"].unit.startswith("gene effect")
+    assert dataset.cells.blocks["expression"].values_EF[0].tolist() == [7.5, 6.25]
+    assert "ACH-000019" in dataset.cells.synonyms()[0]
+    joins = {join["what"]: join for join in dataset.manifest["made_by"]["joins"]}
+    assert joins["cell lines in crispr"]["guessed"]["HL-60(TB)"] == ["ACH-000002", "Model.csv"]
+    outcome = run_here(*combo_score(raw, "--crispr", raw / "crispr.csv", "--overwrite", "true"))
+    assert outcome.code == 2
+    assert "no cell line of the data set is in the crispr file" in outcome.output
 
 
 def test_an_existing_data_set_is_replaced_only_if_asked(run_here: RunHere, raw: Path) -> None:

@@ -6,33 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.chemistry import drug_blocks, inchikey
 from combo_lightning.data.dataset import SourceFile
 from combo_lightning.data.entities import Entities, build_entities
 from combo_lightning.data.names import JoinReport, match_names
-from combo_lightning.data.sources.cellminer import (
-    block_for_lines,
-    read_gene_list,
-    read_profile,
-    select_genes,
-)
+from combo_lightning.data.sources.cell_names_file import read_known_lines
+from combo_lightning.data.sources.profile_block import files_of, profile_blocks
 from combo_lightning.data.sources.raw_text import find_columns, read_rows
 from combo_lightning.errors import InputError
 
 logger = logging.getLogger(__name__)
-
-# Unit of each molecular profile, and what a missing mark means in it.
-PROFILES: dict[str, tuple[str, float]] = {
-    "expression": ("log2 intensity", np.nan),
-    "microrna": ("log2 intensity", np.nan),
-    "protein": ("log intensity", np.nan),
-    "rppa": ("log2 intensity", np.nan),
-    # Percent; "-" means that no function-affecting variant was seen.
-    "exome": ("percent", 0.0),
-}
 
 
 @dataclass(frozen=True)
@@ -42,9 +25,10 @@ class EntityFiles:
     Args:
         drugs: Table of the drugs: NSC, NAME, SMILES.
         cells: Table of the cell lines: CELLNAME, PANEL; None: names as in the scores, no tissue.
-        profiles: Molecular profiles by block name, a key of `PROFILES`.
+        profiles: Molecular profiles by block name, a key of `profile_block.KINDS`.
         genes: List of genes to keep of the expression; None: all.
         chemistry: Kinds of features to compute from SMILES.
+        cell_names: Tables of other names of cell lines, the one to believe first comes first.
     """
 
     drugs: Path | None
@@ -52,11 +36,13 @@ class EntityFiles:
     profiles: Mapping[str, Path]
     genes: Path | None
     chemistry: Sequence[str]
+    cell_names: Sequence[Path] = ()
 
     def sources(self) -> list[SourceFile]:
         """Describe every file that is given."""
-        files = [self.drugs, self.cells, *self.profiles.values(), self.genes]
-        return [SourceFile.of(file) for file in files if file is not None]
+        given = [self.drugs, self.cells, *self.profiles.values(), self.genes, *self.cell_names]
+        files = [path for path in given if path is not None]
+        return [SourceFile.of(file) for path in files for file in files_of(path)]
 
 
 def build_cells(
@@ -78,24 +64,22 @@ def build_cells(
     if files.cells is not None:
         header, *rows = read_rows(files.cells, "--cells", ",")
         place = find_columns(header, ["CELLNAME", "PANEL"], files.cells, "--cells")
-        known = {row[place["CELLNAME"]]: row for row in rows}
-        report = match_names(names, known, "cell lines in --cells")
+        table = {row[place["CELLNAME"]]: row for row in rows}
+        report = match_names(names, table, "cell lines in --cells")
         reports.append(report)
         for name, found in report.matched.items():
-            tissue[name] = known[found][place["PANEL"]] or tissue[name]
+            tissue[name] = table[found][place["PANEL"]] or tissue[name]
             others = {found} | {
-                known[found][i] for i, h in enumerate(header) if h.upper() in ("CELL", "CELLMINER")
+                table[found][i] for i, h in enumerate(header) if h.upper() in ("CELL", "CELLMINER")
             }
             synonyms[name] = sorted(others - {name, ""})
-    blocks: list[FeatureBlock] = []
-    for block_name, path in files.profiles.items():
-        unit, missing = PROFILES[block_name]
-        profile = read_profile(path, f"--{block_name}", missing=missing)
-        if block_name == "expression" and files.genes is not None:
-            profile = select_genes(profile, read_gene_list(files.genes), block_name)
-        block, report = block_for_lines(profile, names, block_name, unit)
-        blocks.append(block)
-        reports.append(report)
+    known = read_known_lines(files.cell_names) if files.cell_names else None
+    if known is not None:
+        for name in names:
+            tissue[name] = tissue[name] or known.tissue(name)
+            synonyms[name] = sorted({*synonyms.get(name, []), *known.synonyms(name)})
+    blocks, more = profile_blocks(files.profiles, names, known, files.genes)
+    reports += more
     annotations: dict[str, Sequence[Any]] = {
         "name": list(names),
         "tissue": [tissue[name] or None for name in names],

@@ -5,7 +5,7 @@ import io
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,11 @@ _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 _NUMBER_SEPARATORS = _SEPARATORS | {" ": "blanks"}
 _PARQUET = (".parquet", ".pq")
 _TABBED = (".tsv", ".tab", ".txt")
+# Numbers that name a thing and measure nothing.
+IDENTIFIERS = {
+    "", "id", "index", "unnamed0", "indexlevel0", "nsc", "nscid", "cid", "pubchemcid", "cas",
+    "casnumber", "cosmicid", "drugid", "cellid",
+}  # fmt: skip
 # A header of 20,000 genes takes about 200 kB.
 _HEAD_BYTES = 1 << 22
 _BLOCK_BYTES = 1 << 24
@@ -154,21 +159,24 @@ class UserTable:
         number = f"line {row + 1 + self.skip}" if self.delimiter else f"row {row + 1}"
         return f"{self.where}, {number}"
 
-    def batches(self, columns: Sequence[str] | None = None, kind: Any = None) -> Iterator[Any]:
-        """Read the rows a batch at a time, as Arrow batches.
+    def batches(
+        self, columns: Sequence[str] | None = None, numbers: Collection[str] = ()
+    ) -> Iterator[Any]:
+        """Read the rows a batch at a time, as Arrow batches; fields of text files stay text.
 
         Args:
             columns: What to read; None: all.
-            kind: Arrow type of the fields of a text file; None: they stay text.
+            numbers: Columns of a text file to read as float32 at once, missing as null.
 
         Raises:
-            InputError: If the file is damaged or a row has too few or too many fields.
+            InputError: If the file is damaged, a row has too few or too many fields, or text
+                stands among `numbers` (which is said with its place by the method `numbers`).
         """
         names = list(self.columns if columns is None else columns)
         torn: list[Any] = []
         try:
             if self.delimiter:
-                yield from self._text_batches(names, torn, kind)
+                yield from self._text_batches(names, numbers, torn)
             else:
                 with pq.ParquetFile(self.path) as file:
                     yield from file.iter_batches(_BATCH_ROWS, columns=names)
@@ -186,7 +194,9 @@ class UserTable:
                 f"{self.where} is damaged or truncated ({error}); copy or download it again"
             ) from error
 
-    def _text_batches(self, names: list[str], torn: list[Any], kind: Any) -> Iterator[Any]:
+    def _text_batches(
+        self, names: list[str], numbers: Collection[str], torn: list[Any]
+    ) -> Iterator[Any]:
         def judge(row: Any) -> str:
             # Files written under DOS end in a line of one 0x1A.
             if not row.text.strip("\x1a \r\n"):
@@ -200,7 +210,7 @@ class UserTable:
                 read_options=pacsv.ReadOptions(
                     column_names=list(self.columns),
                     skip_rows=self.skip,
-                    block_size=_BLOCK_BYTES if kind is None else _NUMBER_BLOCK_BYTES,
+                    block_size=_NUMBER_BLOCK_BYTES if numbers else _BLOCK_BYTES,
                     encoding=self.encoding,
                 ),
                 parse_options=pacsv.ParseOptions(
@@ -208,8 +218,10 @@ class UserTable:
                 ),
                 convert_options=pacsv.ConvertOptions(
                     include_columns=names,
-                    default_column_type=kind or pa.string(),
+                    default_column_type=pa.string(),
+                    column_types=dict.fromkeys(numbers, pa.float32()),
                     null_values=MISSING,
+                    strings_can_be_null=False,
                 ),
             )
 

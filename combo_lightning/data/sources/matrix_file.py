@@ -89,7 +89,8 @@ class TableFile:
 
     def _arrow(self, rows: int, kept: list[int]) -> Iterator[Any]:
         if self.text is not None:
-            yield from self.text.batches([str(i) for i in kept], pa.float32())
+            names = [str(i) for i in kept]
+            yield from self.text.batches(names, names)
             return
         try:
             with pq.ParquetFile(self.path, pre_buffer=False) as file:

@@ -1,5 +1,6 @@
 """Opening the text files that public sources ship: gzip or plain, any line end, BOM or not."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -33,6 +34,23 @@ def is_gzip(path: Path) -> bool:
         return file.read(2) == _GZIP_MAGIC
 
 
+def text_encoding(content: bytes) -> str | None:
+    """Tell the encoding of a text from its bytes; None: it is no text.
+
+    Args:
+        content: The text or its beginning, where the last character may be cut.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\x00" in content[:4096]:
+        return None
+    try:
+        codecs.getincrementaldecoder("utf-8-sig")().decode(content)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
 def read_text(path: Path, option: str) -> str:
     """Read a whole text file; line ends become newlines, BOM and DOS end mark go.
 
@@ -50,12 +68,10 @@ def read_text(path: Path, option: str) -> str:
         raise InputError(
             f"{option}: {path} is a damaged or truncated gzip file ({error}); download it again"
         ) from error
-    if b"\x00" in content[:4096]:
+    encoding = text_encoding(content)
+    if encoding is None:
         raise InputError(f"{option}: {path} is not a text file; export it as CSV or tab-separated")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
+    text = content.decode(encoding, errors="replace")
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n" + _DOS_END)
 
 

@@ -17,16 +17,18 @@ from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.chemistry import drug_blocks, inchikey
 from combo_lightning.data.entities import Entities, EntityKind, build_entities
 from combo_lightning.data.names import JoinReport, cell_key, drug_key, match_names
-from combo_lightning.data.sources.columns import GUESSES, UserTable, is_number, plain, texts
+from combo_lightning.data.sources.columns import (
+    GUESSES,
+    IDENTIFIERS,
+    UserTable,
+    is_number,
+    plain,
+    texts,
+)
 from combo_lightning.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# Numbers that name a thing and measure nothing.
-_IDENTIFIERS = {
-    "", "id", "index", "unnamed0", "indexlevel0", "nsc", "nscid", "cid", "pubchemcid", "cas",
-    "casnumber", "cosmicid", "drugid", "cellid",
-}  # fmt: skip
 # How many columns from the left may name the entities.
 _LEFT = 8
 
@@ -202,7 +204,7 @@ def _measured_block(
             continue
         column = whole.column(name)
         share = _share_of_numbers(column)
-        if plain(name) in _IDENTIFIERS:
+        if plain(name) in IDENTIFIERS:
             left["left out as identifiers"].append(name)
         elif share is None:
             left["left out as empty"].append(name)

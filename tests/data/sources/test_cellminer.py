@@ -4,12 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from combo_lightning.data.sources.cellminer import (
-    block_for_lines,
-    read_gene_list,
-    read_profile,
-    select_genes,
-)
+from combo_lightning.data.sources.profile import block_for_lines, read_gene_list, select_genes
+from combo_lightning.data.sources.profile_file import read_profile
 from combo_lightning.errors import InputError
 from tests.data.sources.fixtures import write_cellminer
 
@@ -26,6 +22,12 @@ def test_an_export_is_read_with_all_its_oddities(tmp_path: Path, line_end: str) 
             [[1.5, 1, 0], [-2.5, 9, 0.25], [np.nan, np.nan, 0.3], [0.5, -9, 4]], dtype=np.float32
         ),
     )
+
+
+def test_features_are_named_by_a_column_that_names_each_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("Chr\tName\tBR:MCF7\tME:MDA-N\n7\tA\t1\t2\nX\tB\t3\t4\nX\tC\t5\t6\n")
+    assert read_profile(path, "--rppa").feature_names == ("A", "B", "C")
 
 
 def test_in_the_exome_a_dash_means_no_variant(tmp_path: Path) -> None:
@@ -64,9 +66,8 @@ def test_a_parquet_matrix_is_a_profile_too(tmp_path: Path) -> None:
     assert profile.cell_names == ("MCF7", "A549")
     assert profile.values_EF[0].tolist() == [1, 3]
     frame.assign(EGFR="text").to_parquet(tmp_path / "x.parquet")
-    with pytest.raises(InputError, match=r"column 'EGFR' holds .*string, not numbers"):
-        read_profile(tmp_path / "x.parquet", "--expression")
-    (tmp_path / "x.parquet").write_text("nothing")
+    assert read_profile(tmp_path / "x.parquet", "--expression").feature_names == ("TP53",)
+    (tmp_path / "x.parquet").write_text("PAR1 and nothing more")
     with pytest.raises(InputError, match="as Parquet"):
         read_profile(tmp_path / "x.parquet", "--expression")
 
@@ -75,7 +76,8 @@ def test_a_parquet_matrix_is_a_profile_too(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("\t1.5\t", "\tabc\t", "row 'probe_1', column 'BR:MCF7' holds 'abc'"),
-        ("BR:MCF7", "MCF7", "PANEL:LINE"),
+        ("\t9\tNA\t-9", "\t9", "row 'probe_2' has 5 fields, the header 7; the file is cut"),
+        ("BR:MCF7", "MCF7", "one column in its first line.* without lines above the header"),
     ],
 )
 def test_text_among_numbers_is_named_by_row_and_column(
@@ -83,7 +85,7 @@ def test_text_among_numbers_is_named_by_row_and_column(
 ) -> None:
     path = write_cellminer(tmp_path / "x.txt", "\n")
     text = path.read_text().replace(old, new)
-    if "PANEL" in message:
+    if "without lines" in message:
         text = text.replace("LC:", "").replace("LE:", "").replace("ME:", "")
     path.write_text(text)
     with pytest.raises(InputError, match=message):
