@@ -16,7 +16,7 @@ def almanac_combo_score(
     *,
     scores: Path,
     out: Path,
-    drugs: Path | None = None,
+    drugs: list[Path] | Path | None = None,
     cells: Path | None = None,
     expression: Path | None = None,
     genes: Path | None = None,
@@ -25,6 +25,7 @@ def almanac_combo_score(
     rppa: Path | None = None,
     exome: Path | None = None,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
+    merge_duplicates: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Prepare the wide table of NCI-ALMANAC ComboScores.
@@ -32,7 +33,8 @@ def almanac_combo_score(
     Args:
         scores: The table, such as DTP_NCI60_ALMANAC_COMBO_SCORE.csv.gz.
         out: The data set to make, a directory.
-        drugs: CSV with NSC, NAME, SMILES.
+        drugs: NSC numbers, names and structures: CSV, SDF, PubChem's or ChEMBL's exports, NCI's
+            list of names; several as '[a,b]' are joined, see the page on drugs.
         cells: CSV with CELLNAME, PANEL (tissue).
         expression: Gene expression: a CellMiner text export, or Parquet with lines as rows.
         genes: Genes to keep of the expression, one a line; none: all.
@@ -41,6 +43,7 @@ def almanac_combo_score(
         rppa: Reverse-phase protein array, a CellMiner text export.
         exome: Exome variants, a CellMiner text export.
         chemistry: Features to compute from SMILES.
+        merge_duplicates: Make drugs of one InChIKey one drug.
         overwrite: Replace a data set that is there.
     """
     from combo_lightning.data.sources.almanac_combo_score import prepare_combo_scores
@@ -49,7 +52,7 @@ def almanac_combo_score(
     profiles = _given(
         expression=expression, microrna=microrna, protein=protein, rppa=rppa, exome=exome
     )
-    files = EntityFiles(drugs, cells, profiles, genes, chemistry)
+    files = EntityFiles(_files(drugs), cells, profiles, genes, chemistry, merge_duplicates)
     made_by = {"command": invocation()}
     _say_done(prepare_combo_scores(scores, files, out, made_by, overwrite=overwrite))
 
@@ -60,7 +63,7 @@ def almanac_growth(
     out: Path,
     response: Literal["growth", "min-growth", "combo-score"] = "min-growth",
     fraction: bool = False,
-    drugs: Path | None = None,
+    drugs: list[Path] | Path | None = None,
     cells: Path | None = None,
     expression: Path | None = None,
     genes: Path | None = None,
@@ -69,6 +72,7 @@ def almanac_growth(
     rppa: Path | None = None,
     exome: Path | None = None,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
+    merge_duplicates: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Prepare NCI-ALMANAC's dose-level growth, one row a well.
@@ -79,7 +83,8 @@ def almanac_growth(
         response: "growth" of every well, "min-growth" of a pair in a line over its doses (the
             published Combo model's), or the "combo-score" by the published rule.
         fraction: Divide growth by 100, as the published Combo model does.
-        drugs: CSV with NSC, NAME, SMILES.
+        drugs: NSC numbers, names and structures: CSV, SDF, PubChem's or ChEMBL's exports, NCI's
+            list of names; several as '[a,b]' are joined, see the page on drugs.
         cells: CSV with CELLNAME, PANEL (tissue).
         expression: Gene expression: a CellMiner text export, or Parquet with lines as rows.
         genes: Genes to keep of the expression, one a line; none: all.
@@ -88,6 +93,7 @@ def almanac_growth(
         rppa: Reverse-phase protein array, a CellMiner text export.
         exome: Exome variants, a CellMiner text export.
         chemistry: Features to compute from SMILES.
+        merge_duplicates: Make drugs of one InChIKey one drug.
         overwrite: Replace a data set that is there.
     """
     from combo_lightning.data.sources.almanac_entities import EntityFiles
@@ -96,7 +102,7 @@ def almanac_growth(
     profiles = _given(
         expression=expression, microrna=microrna, protein=protein, rppa=rppa, exome=exome
     )
-    files = EntityFiles(drugs, cells, profiles, genes, chemistry)
+    files = EntityFiles(_files(drugs), cells, profiles, genes, chemistry, merge_duplicates)
     made_by = {"command": invocation()}
     _say_done(
         prepare_growth(
@@ -111,7 +117,7 @@ def table(
     out: Path,
     response: str = "other",
     cells: Path | None = None,
-    drugs: Path | None = None,
+    drugs: list[Path] | Path | None = None,
     cell_column: str | None = None,
     drug_columns: list[str] | None = None,
     dose_columns: list[str] | None = None,
@@ -121,6 +127,7 @@ def table(
     dose_unit: Literal["M", "mM", "uM", "nM", "log10M"] | None = None,
     matrix: bool = False,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
+    merge_duplicates: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Prepare your own tables: CSV, TSV or Parquet.
@@ -131,7 +138,8 @@ def table(
         response: What was measured: growth, min_growth, combo_score, ic50, gi50, auc, zscore,
             synergy or other.
         cells: Cell lines: a name, optionally a tissue, one column a feature.
-        drugs: Drugs: a name, optionally SMILES, one column a feature.
+        drugs: Drugs: a name, optionally SMILES, one column a feature; or SDF, PubChem's or
+            ChEMBL's exports, SMILES lists; several as '[a,b]' are joined.
         cell_column: Column of the cell line; none: guessed by name, as are the others.
         drug_columns: Columns of the drugs, slot by slot.
         dose_columns: Columns of their doses (response "growth").
@@ -141,6 +149,7 @@ def table(
         dose_unit: Unit of the doses; none: as the columns' names end ("conc_1 (nM)"), else uM.
         matrix: Responses stand as a matrix: drug columns, then one column a cell line.
         chemistry: Features to compute from SMILES.
+        merge_duplicates: Make drugs of one InChIKey one drug.
         overwrite: Replace a data set that is there.
     """
     from combo_lightning.data.sources.table import EntityTables, prepare_table
@@ -156,11 +165,15 @@ def table(
         dose_unit=dose_unit,
         matrix=matrix,
     )
-    entities = EntityTables(cells, drugs, chemistry)
+    entities = EntityTables(cells, _files(drugs), chemistry, merge_duplicates)
     made_by = {"command": invocation()}
     _say_done(
         prepare_table(responses, response, mapping, entities, out, made_by, overwrite=overwrite)
     )
+
+
+def _files(given: list[Path] | Path | None) -> list[Path]:
+    return given if isinstance(given, list) else [given] if given else []
 
 
 def _given(**profiles: Path | None) -> dict[str, Path]:

@@ -36,8 +36,6 @@ GUESSES: dict[str, tuple[str, ...]] = {
     ),
     "weight": ("weight",),
     "study": ("study", "studyname", "source"),
-    "name": ("name", "drugname", "compound"),
-    "smiles": ("smiles", "canonicalsmiles", "isomericsmiles"),
     "tissue": ("tissue", "panel", "lineage", "cancertype"),
 }
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
@@ -76,8 +74,13 @@ class UserTable:
     encoding: str = "utf8"
 
     @classmethod
-    def open(cls, path: Path, option: str) -> "UserTable":
+    def open(cls, path: Path, option: str, delimiter: str | None = None) -> "UserTable":
         """Find out what a file is and which columns it has.
+
+        Args:
+            path: The file.
+            option: The option that named it, for messages.
+            delimiter: What separates the fields of a text file; None: as its name ends.
 
         Raises:
             InputError: If it is missing, damaged, empty, separated by something else, or names
@@ -91,8 +94,8 @@ class UserTable:
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{option}: cannot read {path} as Parquet: {error}") from error
         else:
-            delimiter = "\t" if stem.endswith(_TABBED) else ","
-            table = cls(path, option, *_read_header(path, option, delimiter))
+            cut = delimiter or ("\t" if stem.endswith(_TABBED) else ",")
+            table = cls(path, option, *_read_header(path, option, cut))
         twice = [name for name, count in Counter(table.columns).items() if count > 1]
         if twice:
             raise InputError(
