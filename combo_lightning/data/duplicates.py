@@ -1,11 +1,14 @@
 """Drugs of a data set that are one compound under several identifiers."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
 from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.dataset_writer import DatasetWriter
 from combo_lightning.data.entities import Entities, build_entities
+
+logger = logging.getLogger(__name__)
 
 
 def equal_drugs(ids: Sequence[str], keys: Sequence[str | None]) -> list[list[str]]:
@@ -39,6 +42,7 @@ def merge_duplicates(writer: DatasetWriter, drugs: Entities) -> Entities:
     names = {other: group[0] for group in groups for other in group[1:]}
     if not names:
         return drugs
+    logger.info("merged %d drugs: %s", len(names), "; ".join(" = ".join(g) for g in groups))
     writer.rename_drugs(names)
     kept = [i for i, drug in enumerate(drugs.ids) if drug not in names]
     words = dict(zip(drugs.ids, drugs.synonyms(), strict=True))

@@ -48,7 +48,7 @@ def read_delimited(
         path: The file.
         option: The option that named it, for messages.
         delimiter: What separates the fields; None: Parquet.
-        id_column: Column that names the drugs; None: what is called a name.
+        id_column: Column that names the drugs; None: as the columns are called.
 
     Raises:
         InputError: If it is damaged or empty, has no column that names drugs, or a spreadsheet has
@@ -56,19 +56,18 @@ def read_delimited(
     """
     table = UserTable.open(path, option, delimiter)
     roles = find_roles(table.columns)
-    if id_column is not None and all(id_column not in columns for columns in roles.values()):
-        roles["name"] = [*roles.get("name", ()), id_column]
-    if not roles.keys() & {*IDENTIFIERS, "name", "synonyms"}:
+    if id_column is None and not roles.keys() & {*IDENTIFIERS, "name", "synonyms"}:
         raise InputError(
             f"{table.where} has no column that names drugs (NSC, CID, ChEMBL ID, CAS, InChIKey, "
             f"name); it has {', '.join(table.columns[:12])}"
         )
+    taken = roles if id_column is None else {**roles, "own": [id_column]}
     parts: list[Any] = []
     row = 0
-    for batch in table.batches(list(dict.fromkeys(c for names in roles.values() for c in names))):
+    for batch in table.batches(list(dict.fromkeys(c for names in taken.values() for c in names))):
         first = row
         refuse_lost_digits(batch, roles, lambda r, first=first: table.place(first + r))  # type: ignore[misc]
-        columns = {role: [texts(batch.column(c)) for c in names] for role, names in roles.items()}
+        columns = {role: [texts(batch.column(c)) for c in names] for role, names in taken.items()}
         parts.append(drug_rows(row, columns))
         row += len(batch)
     if not row:

@@ -62,8 +62,8 @@ def describe_drugs(
                 "combination of drugs is better given as one drug a slot"
             )
     notes += [
-        f"one compound: {', '.join(group)}; splits keep them together (--merge_duplicates true "
-        "makes them one drug)"
+        f"one compound: {', '.join(group)}; splits keep them together, --merge_duplicates true "
+        "makes them one drug"
         for group in equal_drugs(ids, keys)
     ]
     return annotations, drug_blocks(smiles, labels, chemistry)

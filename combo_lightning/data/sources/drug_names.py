@@ -28,6 +28,7 @@ from combo_lightning.errors import InputError
 
 # How a drug was found, in the order of trial, and whether that is a guess to be shown.
 WAYS: dict[str, tuple[str, bool]] = {
+    "own": ("by the column that names the drugs", False),
     "name": ("by its name", False),
     "nsc": ("by its NSC number", False),
     "cid": ("by its PubChem CID", False),
@@ -41,6 +42,7 @@ WAYS: dict[str, tuple[str, bool]] = {
         True,
     ),
     "block": ("by the first block of its InChIKey: stereochemistry or charge may differ", True),
+    "own_key": ("by the column that names the drugs, but for case and punctuation", True),
     "name_key": ("by its name but for case and punctuation", True),
     "synonym_key": ("by a synonym but for case and punctuation", True),
     "salt_key": ("by its name without that of a salt", True),
@@ -214,12 +216,14 @@ def _hits_by_way(
                 # PubChem keeps NSC numbers among synonyms, a SMILES list as the name.
                 asked["synonym_key"][name] = asked["name_key"][name] = f"nsc{spelled['nsc']}"
             continue
+        asked["own"][name] = name.strip()
         for role, value in spelled.items():
             asked[role][name] = value
         if "inchikey" in spelled:
             asked["structure"][name] = spelled["inchikey"]
             asked["block"][name] = asked["structure_block"][name] = spelled["inchikey"][:14]
             continue
+        asked["own_key"][name] = drug_key(name)
         asked["name"][name] = asked["synonym"][name] = name.strip()
         asked["name_key"][name] = asked["synonym_key"][name] = drug_key(name)
         asked["salt_key"][name] = drug_key(_without_salt(name))

@@ -68,7 +68,7 @@ class Drug:
         values = {name: table.rows.column(name)[row].as_py() for name in table.rows.column_names}
         identifiers = {role: values[role] for role in IDENTIFIERS if values[role]}
         synonyms = tuple(word for word in values["synonyms"] or () if word)
-        named = (values["name"], *synonyms, *identifiers.values(), label)
+        named = (values["name"], values["own"], *synonyms, *identifiers.values(), label)
         smiles = values["smiles"]
         try:
             key = inchikey(smiles, label) if smiles else None

@@ -44,6 +44,7 @@ SCHEMA = pa.schema(
     [
         ("file", pa.int32()),
         ("row", pa.int64()),
+        ("own", pa.string()),
         *((name, pa.string()) for name in ROLES if name != "synonyms"),
         ("synonyms", pa.list_(pa.string())),
     ]
@@ -79,7 +80,8 @@ class DrugTable:
 
     Args:
         files: The files.
-        rows: Columns of `SCHEMA`; `file` is an index into `files`, `row` counts from 0.
+        rows: Columns of `SCHEMA`; `file` is an index into `files`, `row` counts from 0, `own` is
+            what the column that names the responses' drugs holds, whatever it is called.
     """
 
     files: tuple[DrugFile, ...]

@@ -23,6 +23,7 @@ from combo_lightning.data.sources.drugs import drug_format, read_drugs
 from combo_lightning.data.sources.table_entities import (
     id_column_of,
     measured_block,
+    names_only,
     turned_block,
 )
 from combo_lightning.errors import InputError
@@ -85,8 +86,7 @@ def read_drug_tables(
     turned = [_turned(f, wanted) for f in own if f.id_column is None]
     blocks = [block for block, _ in turned]
     if not tables:
-        names = {"name": list(wanted), "synonyms": [[] for _ in wanted]}
-        return build_entities("drug", wanted, names, _numbered(blocks)), turned[0][1]
+        return build_entities("drug", wanted, names_only(wanted), _numbered(blocks)), turned[0][1]
     joined = DrugTable.join(tables)
     drugs, report = find_drugs(wanted, joined, f"drugs in {OPTION}")
     if not report.matched:
@@ -97,6 +97,7 @@ def read_drug_tables(
             f"{', '.join(list(wanted)[:4])}"
         )
     annotations, computed = describe_drugs(wanted, drugs, joined, chemistry, report.notes)
+    report.notes.extend(line for _, other in turned for line in other.lines())
     for features in own:
         if features.id_column is not None:
             block = _features_of(features, drugs, joined)

@@ -25,7 +25,7 @@ from combo_lightning.data.names import JoinReport
 from combo_lightning.data.schema import dose_columns, drug_columns
 from combo_lightning.data.sources.columns import UserTable, texts
 from combo_lightning.data.sources.drug_tables import read_drug_tables
-from combo_lightning.data.sources.table_entities import read_cells_table
+from combo_lightning.data.sources.table_entities import names_only, read_cells_table
 from combo_lightning.data.sources.table_layout import DOSE_UNITS, Layout, TableMapping, lay_out
 from combo_lightning.errors import InputError
 
@@ -164,8 +164,7 @@ def _drugs(entities: EntityTables, wanted: Sequence[str]) -> tuple[Entities, Joi
     if entities.drugs:
         return read_drug_tables(entities.drugs, wanted, entities.chemistry)
     logger.info("no --drugs file: the drugs have no features")
-    names = {"name": list(wanted), "synonyms": [[] for _ in wanted]}
-    return build_entities("drug", wanted, names, []), None
+    return build_entities("drug", wanted, names_only(wanted), []), None
 
 
 def prepare_table(

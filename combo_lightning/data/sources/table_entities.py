@@ -50,7 +50,7 @@ def read_cells_table(
     """
     if path is None:
         logger.info("no --cells table: the cells have no features")
-        return build_entities("cell", wanted, _names(wanted), []), None
+        return build_entities("cell", wanted, names_only(wanted), []), None
     table = UserTable.open(path, "--cells")
     whole = table.read()
     id_column = id_column_of(table, whole, wanted, cell_key)
@@ -67,19 +67,27 @@ def read_cells_table(
     found = [report.matched.get(name) for name in wanted]
     if id_column is None:
         blocks = [turned_block(table, whole, found)]
-        return build_entities("cell", wanted, _names(wanted), blocks), report
+        return build_entities("cell", wanted, names_only(wanted), blocks), report
     row_E = _rows(table, whole, offered, found)
     return _build(table, whole, id_column, row_E, wanted), report
 
 
-def _names(wanted: Sequence[str]) -> dict[str, Sequence[Any]]:
+def names_only(wanted: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Give the annotations of entities of which nothing is known."""
     return {"name": list(wanted), "synonyms": [[] for _ in wanted]}
 
 
 def id_column_of(
     table: UserTable, whole: Any, wanted: Sequence[str], key: Callable[[str], str]
 ) -> str | None:
-    """Find the column that names the entities; None: each column is one of them."""
+    """Find the column that names the entities; None: each column is one of them.
+
+    Args:
+        table: The table.
+        whole: Its rows.
+        wanted: What the responses name.
+        key: The rule by which names match.
+    """
     keys = {key(name) for name in wanted}
     hits = {
         name: sum(v is not None and key(v) in keys for v in texts(whole.column(name)).to_pylist())
@@ -153,7 +161,7 @@ def _build(
         return values
 
     tissue = table.guess(GUESSES["tissue"], "tissue")
-    annotations = _names(wanted)
+    annotations = names_only(wanted)
     names = zip(taken(id_column), wanted, strict=True)
     annotations["name"] = [name or w for name, w in names]
     if tissue is not None:

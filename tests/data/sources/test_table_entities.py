@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from combo_lightning.data.entities import Entities, EntityKind
-from combo_lightning.data.sources.table_entities import read_entities_table
+from combo_lightning.data.sources.drug_tables import read_drug_tables
+from combo_lightning.data.sources.table_entities import read_cells_table
 from combo_lightning.errors import InputError
 
 
@@ -19,7 +20,9 @@ def read(
 ) -> Entities:
     path = tmp_path / "table.csv"
     path.write_text(text)
-    entities, report = read_entities_table(path, kind, wanted, chemistry)
+    if kind == "drug":
+        return read_drug_tables([path], wanted, chemistry)[0]
+    entities, report = read_cells_table(path, wanted)
     assert report is not None
     return entities
 
@@ -48,7 +51,7 @@ def test_the_other_orientation_gives_the_same_features(tmp_path: Path) -> None:
 def test_parquet_with_a_named_index_reads_as_csv_does(tmp_path: Path) -> None:
     frame = pd.DataFrame({"TP53": [1.0, np.nan], "MYC": [2, 4]}, index=["MCF7", "HL60"])
     frame.to_parquet(tmp_path / "t.parquet")
-    cells, _ = read_entities_table(tmp_path / "t.parquet", "cell", ["HL-60(TB)", "MCF7"], ())
+    cells, _ = read_cells_table(tmp_path / "t.parquet", ["HL-60(TB)", "MCF7"])
     block = cells.blocks["features"]
     assert block.feature_names == ("TP53", "MYC")
     np.testing.assert_array_equal(block.values_EF, [[np.nan, 4], [1, 2]])
@@ -57,17 +60,17 @@ def test_parquet_with_a_named_index_reads_as_csv_does(tmp_path: Path) -> None:
 def test_a_line_that_the_table_lacks_has_no_features_and_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("cell,x\nMCF7,1\nSF-268,2\n")
-    cells, report = read_entities_table(path, "cell", ["MCF7", "SF-269"], ())
+    cells, report = read_cells_table(path, ["MCF7", "SF-269"])
     assert report is not None
     assert report.unmatched == {"SF-269": "SF-268"}
     np.testing.assert_array_equal(cells.blocks["features"].values_EF, [[1], [np.nan]])
 
 
 def test_without_a_table_entities_have_names_only() -> None:
-    drugs, report = read_entities_table(None, "drug", ["a", "b"], ("morgan",))
+    cells, report = read_cells_table(None, ["a", "b"])
     assert report is None
-    assert drugs.ids == ("a", "b")
-    assert drugs.blocks == {}
+    assert cells.ids == ("a", "b")
+    assert cells.blocks == {}
 
 
 def test_structures_give_blocks_and_keys_and_may_be_missing(tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ def test_columns_that_are_no_features_are_named(
         (
             "nsc,smiles\nx,CCO\nMCF7,C1CC\n",
             "drug",
-            r"line 3, column 'smiles': drug 'MCF7': RDKit cannot read the SMILES 'C1CC'",
+            r"line 3: drug 'MCF7': RDKit cannot read the SMILES 'C1CC'",
         ),
     ],
 )
@@ -139,7 +142,7 @@ def test_a_wide_table_keeps_every_gene_in_its_place(tmp_path: Path) -> None:
     frame = pd.DataFrame(draw.normal(size=(60, 3_000)).round(3))
     frame.insert(0, "cell", lines)
     frame.to_csv(tmp_path / "t.csv", index=False)
-    cells, _ = read_entities_table(tmp_path / "t.csv", "cell", lines, ())
+    cells, _ = read_cells_table(tmp_path / "t.csv", lines)
     np.testing.assert_allclose(
         cells.blocks["features"].values_EF, frame.drop(columns="cell").to_numpy(), rtol=1e-6
     )
