@@ -38,7 +38,8 @@ def drug_parts(molecule: Chem.Mol) -> list[Chem.Mol]:
     """Give the parts of a structure that are drugs, each once, the largest first.
 
     Counter-ions and solvents go; a part that comes twice (a hemisulfate) or as its mirror image is
-    one part. A compound that is nothing but counter-ions (sodium citrate) keeps its organic parts.
+    one part. A compound that is nothing but counter-ions (sodium citrate) keeps its acids, else
+    what it has.
 
     Args:
         molecule: A structure of one or more fragments.
@@ -47,11 +48,16 @@ def drug_parts(molecule: Chem.Mol) -> list[Chem.Mol]:
         Fragments as they stand in it; empty if none holds carbon.
     """
     organic: dict[str, Chem.Mol] = {}
+    drugs: list[Chem.Mol] = []
     for part in Chem.GetMolFrags(molecule, asMols=True):
         if any(atom.GetAtomicNum() == 6 for atom in part.GetAtoms()):
             organic.setdefault(_key(part), part)
-    drugs = [part for key, part in organic.items() if key not in _strippable()]
-    return sorted(drugs or organic.values(), key=_size, reverse=True)
+    # Of nothing but ions (choline salicylate) the acid is rather the drug.
+    for others in (_keys(_ACIDS + _BASES + _SOLVENTS), _keys(_BASES + _SOLVENTS), frozenset()):
+        drugs = [part for key, part in organic.items() if key not in others]
+        if drugs:
+            break
+    return sorted(drugs, key=_size, reverse=True)
 
 
 def mixture_of(molecule: Chem.Mol) -> list[str]:
@@ -73,5 +79,5 @@ def _key(part: Chem.Mol) -> str:
 
 
 @cache
-def _strippable() -> frozenset[str]:
-    return frozenset(_key(Chem.MolFromSmiles(s)) for s in (*_ACIDS, *_BASES, *_SOLVENTS))
+def _keys(structures: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(_key(Chem.MolFromSmiles(s)) for s in structures)

@@ -5,11 +5,12 @@ IsomericSMILES and CanonicalSMILES in older exports, SMILES and ConnectivitySMIL
 ChEMBL's is separated by semicolons, with synonyms between bars.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from combo_lightning.data.sources.columns import UserTable, plain, texts
 from combo_lightning.data.sources.drug_schema import (
@@ -18,7 +19,6 @@ from combo_lightning.data.sources.drug_schema import (
     DrugTable,
     drug_rows,
     find_roles,
-    refuse_lost_digits,
 )
 from combo_lightning.errors import InputError
 
@@ -65,9 +65,8 @@ def read_delimited(
     parts: list[Any] = []
     row = 0
     for batch in table.batches(list(dict.fromkeys(c for names in taken.values() for c in names))):
-        first = row
-        refuse_lost_digits(batch, roles, lambda r, first=first: table.place(first + r))  # type: ignore[misc]
         columns = {role: [texts(batch.column(c)) for c in names] for role, names in taken.items()}
+        _refuse_lost_digits(table, taken, columns, row)
         parts.append(drug_rows(row, columns))
         row += len(batch)
     if not row:
@@ -76,3 +75,25 @@ def read_delimited(
         path, option, table_format(table.columns), table.place, has_smiles="smiles" in roles
     )
     return DrugTable((file,), pa.concat_tables(parts))
+
+
+def _refuse_lost_digits(
+    table: UserTable,
+    roles: Mapping[str, Sequence[str]],
+    columns: Mapping[str, Sequence[Any]],
+    first_row: int,
+) -> None:
+    """Refuse numbers that a spreadsheet has shortened, such as 7.61431E+05.
+
+    Raises:
+        InputError: With the first one's place.
+    """
+    for role in ("nsc", "cid"):
+        for name, column in zip(roles.get(role, ()), columns.get(role, ()), strict=True):
+            bad = pc.match_substring_regex(column, r"^\d(?:[.,]\d+)?[eE]\+?\d+$")
+            shortened = pc.coalesce(bad, pa.scalar(value=False)).to_numpy(zero_copy_only=False)
+            expected = (
+                "a spreadsheet has shortened the number: format the column as text and export it "
+                "again"
+            )
+            table.refuse(shortened, column, name, first_row, expected)

@@ -171,7 +171,8 @@ class _Index:
         """Give all names, for suggestions; none of a table too long for that."""
         if len(self.table) > _NEAR:
             return []
-        return [n for n in self.table.rows.column("name").to_pylist() if n]
+        rows = self.table.rows
+        return [n for n in pc.coalesce(rows.column("name"), rows.column("own")).to_pylist() if n]
 
     def _column(self, kind: str) -> tuple[Any, Any]:
         rows = np.arange(len(self.table))

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from combo_lightning.data.sources.columns import plain
-from combo_lightning.errors import InputError
 
 IDENTIFIERS = ("nsc", "cid", "chembl", "cas", "inchikey")
 # How each is written in messages, before its value.
@@ -164,27 +163,6 @@ def tidy_identifiers(role: str, column: Any) -> Any:
         return pc.replace_substring_regex(column, r"^0+(\d+)$", r"\1")
     column = pc.utf8_upper(column)
     return pc.replace_substring_regex(column, r"^INCHIKEY=", "")
-
-
-def refuse_lost_digits(
-    batch: Any, roles: Mapping[str, Sequence[str]], place: Callable[[int], str]
-) -> None:
-    """Refuse numbers that a spreadsheet has shortened, such as 7.61431E+05.
-
-    Raises:
-        InputError: With the first one's place.
-    """
-    for role in ("nsc", "cid"):
-        for name in roles.get(role, ()):
-            column = batch.column(name)
-            bad = pc.match_substring_regex(column, r"^\d(?:[.,]\d+)?[eE]\+?\d+$")
-            bad_rows = pc.indices_nonzero(pc.fill_null(bad, False)).to_pylist()  # noqa: FBT003  Arrow's
-            if bad_rows:
-                raise InputError(
-                    f"{place(bad_rows[0])}, column '{name}' holds '{column[bad_rows[0]]}', a "
-                    "number that a spreadsheet has shortened; format the column as text and "
-                    "export it again"
-                )
 
 
 def spelled_identifiers(text: str) -> Iterator[tuple[str, str]]:

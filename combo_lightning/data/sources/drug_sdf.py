@@ -13,7 +13,14 @@ import pyarrow as pa
 from rdkit import Chem, rdBase
 
 from combo_lightning.data.sources.columns import MISSING, plain
-from combo_lightning.data.sources.drug_schema import ROLES, SCHEMA, DrugFile, DrugTable, drug_rows
+from combo_lightning.data.sources.drug_schema import (
+    PREFIX,
+    ROLES,
+    SCHEMA,
+    DrugFile,
+    DrugTable,
+    drug_rows,
+)
 from combo_lightning.data.sources.raw_text import open_text
 from combo_lightning.errors import InputError
 
@@ -46,6 +53,14 @@ class SdfDrug(NamedTuple):
             if self.fields.get(role):
                 return self.fields[role][0]
         return f"record {self.row + 1}"
+
+    @property
+    def identifier(self) -> str:
+        """What names the record and no other of its file: an identifier, else as `label`."""
+        for role in ("cid", "chembl", "nsc"):
+            if self.fields.get(role):
+                return PREFIX[role] + self.fields[role][0]
+        return self.label
 
 
 def read_sdf(path: Path, option: str) -> Iterator[SdfDrug]:

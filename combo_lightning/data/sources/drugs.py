@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 _HEAD = 1 << 18
 _LINES = 20
+# A list of nothing but broken structures is still a list.
+_SMILES_ENDS = (".smi", ".smiles", ".ism")
 _SDF = re.compile(r"^(?:M  END|\$\$\$\$|>.*<[^>]+>.*)[ \t]*$", re.MULTILINE)
 # First bytes of what people take for tables: zip archives (.xlsx among them) and old .xls.
 _BINARY = {
@@ -65,7 +67,8 @@ def drug_format(path: Path, option: str) -> tuple[str, str | None]:
     if is_nsc_list(lines[:_LINES]):
         return "nsc", None
     fields = {d: len(next(csv.reader(io.StringIO(lines[0]), delimiter=d))) for d in ",\t;|"}
-    if is_smiles_list(lines[:_LINES]):
+    stem = path.name.lower().removesuffix(".gz")
+    if stem.endswith(_SMILES_ENDS) or is_smiles_list(lines[:_LINES]):
         return "smiles", None
     return "delimited", max(fields, key=fields.__getitem__)
 
