@@ -88,7 +88,9 @@ class UserTable:
         """
         require_file(path, option)
         stem = path.name.lower().removesuffix(".gz")
-        if stem.endswith(_PARQUET):
+        with path.open("rb") as file:
+            parquet = stem.endswith(_PARQUET) or file.read(4) == b"PAR1"
+        if parquet:
             try:
                 table = cls(path, option, tuple(pq.read_schema(path).names))
             except (pa.ArrowInvalid, OSError) as error:

@@ -53,7 +53,7 @@ def describe_drugs(
     lacking = [i for i, text in zip(ids, smiles, strict=True) if not text]
     if lacking:
         shown = ", ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
-        notes.append(f"{len(lacking)} drugs have no structure: {shown}")
+        notes.append(f"{len(lacking)} of {len(ids)} drugs have no structure: {shown}")
     for text, label in zip(smiles, labels, strict=True):
         parts = mixture(text, label) if text else []
         if parts:

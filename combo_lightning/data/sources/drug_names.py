@@ -37,11 +37,11 @@ WAYS: dict[str, tuple[str, bool]] = {
     "inchikey": ("by its InChIKey", False),
     "structure": ("by the InChIKey of its structure", False),
     "synonym": ("by a synonym", False),
+    "block": ("by the first block of its InChIKey: stereochemistry or charge may differ", True),
     "structure_block": (
         "by the first block of its structure's InChIKey: stereochemistry or charge may differ",
         True,
     ),
-    "block": ("by the first block of its InChIKey: stereochemistry or charge may differ", True),
     "own_key": ("by the column that names the drugs, but for case and punctuation", True),
     "name_key": ("by its name but for case and punctuation", True),
     "synonym_key": ("by a synonym but for case and punctuation", True),
@@ -144,6 +144,7 @@ class _Index:
 
     def __init__(self, table: DrugTable) -> None:
         self.table = table
+        self.file_of = table.rows.column("file").to_numpy()
         self._columns: dict[str, tuple[Any, Any]] = {}
 
     def find(self, kind: str, values: Iterable[str]) -> dict[str, list[int]]:
@@ -166,6 +167,10 @@ class _Index:
             if int(row) not in found[value]:
                 found[value].append(int(row))
         return dict(found)
+
+    def of_first_file(self, rows: Sequence[int]) -> list[int]:
+        """Give those of some rows that are of the same file as the first."""
+        return [row for row in rows if self.file_of[row] == self.file_of[rows[0]]]
 
     def names(self) -> list[str]:
         """Give all names, for suggestions; none of a table too long for that."""
@@ -231,10 +236,13 @@ def _hits_by_way(
     if nsc_only:
         bare = {n: s for n, s in asked["nsc"].items() if s == n.strip()}
         asked["name"] = {} if index.find("nsc", bare.values()) else bare
-    hits = {}
+    hits: dict[str, dict[str, list[int]]] = {}
     for way, values in asked.items():
         rows = index.find(way, dict.fromkeys(values.values()))
         hits[way] = {name: rows[value] for name, value in values.items() if value in rows}
+        if way in IDENTIFIERS:
+            # Files that share an identifier are joined by it: the first counts.
+            hits[way] = {name: index.of_first_file(found) for name, found in hits[way].items()}
     # Bare digits may be an NSC number or a CID: what both find counts.
     for name in hits["nsc"].keys() & hits["cid"].keys():
         hits["nsc"][name] = list(dict.fromkeys(hits["nsc"][name] + hits["cid"][name]))
@@ -248,7 +256,7 @@ def _without_salt(name: str) -> str:
 def _join_files(index: _Index, rows: set[int]) -> dict[int, list[int]]:
     """Give, for each row, itself and the rows of other files that share an identifier with it."""
     table = index.table.rows
-    file_of = table.column("file").to_numpy()
+    file_of = index.file_of
     clusters = {row: [row] for row in sorted(rows)}
     for _ in index.table.files[1:]:  # each round reaches one file more
         new: dict[int, list[int]] = {row: [] for row in clusters}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import rdDepictor
 
 
 class Known(NamedTuple):
@@ -42,7 +42,7 @@ DRUGS = (ASPIRIN, MELPHALAN, IMATINIB)
 def mol_block(smiles: str, title: str) -> str:
     """A V2000 block as PubChem's: the CID as title, hydrogens written."""
     molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
-    AllChem.Compute2DCoords(molecule)
+    rdDepictor.Compute2DCoords(molecule)
     molecule.SetProp("_Name", title)
     return str(Chem.MolToMolBlock(molecule)).replace("     RDKit  ", "  -OEChem-", 1)
 
@@ -60,7 +60,7 @@ def pubchem_record(drug: Known, *, newer: bool = True) -> str:
     tags = {
         "PUBCHEM_COMPOUND_CID": drug.cid,
         "PUBCHEM_COMPOUND_CANONICALIZED": "1",
-        "PUBCHEM_CACTVS_SUBSKEYS": "AAADccBwOAAAAAAAAAAAAAAAAAAAAWAAAAAsAAAAAAAAAAABwAAAHgAQAAAADCjB",
+        "PUBCHEM_CACTVS_SUBSKEYS": "AAADccBwOAAAAAAAAAAAAAAAAAAAAWAAAAAs",
         "PUBCHEM_IUPAC_NAME": f"systematic {drug.name.lower()}",
         "PUBCHEM_IUPAC_TRADITIONAL_NAME": drug.name.lower(),
         "PUBCHEM_IUPAC_INCHIKEY": drug.inchikey,

@@ -63,7 +63,7 @@ def test_numbers_that_a_spreadsheet_shortened_are_refused(tmp_path: Path) -> Non
 
 def test_a_table_that_names_no_drugs_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "weight,logp\n1,2\n")
-    with pytest.raises(InputError, match="no column that names drugs .NSC, CID.* has weight"):
+    with pytest.raises(InputError, match=r"no column that names drugs .NSC, CID.* has weight"):
         read_delimited(path, "--drugs", ",")
 
 

@@ -5,8 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from combo_lightning.data.entities import Entities, EntityKind
-from combo_lightning.data.sources.drug_tables import read_drug_tables
+from combo_lightning.data.entities import Entities
 from combo_lightning.data.sources.table_entities import read_cells_table
 from combo_lightning.errors import InputError
 
@@ -15,13 +14,9 @@ def read(
     tmp_path: Path,
     text: str,
     wanted: list[str],
-    kind: EntityKind = "cell",
-    chemistry: tuple[str, ...] = (),
 ) -> Entities:
     path = tmp_path / "table.csv"
     path.write_text(text)
-    if kind == "drug":
-        return read_drug_tables([path], wanted, chemistry)[0]
     entities, report = read_cells_table(path, wanted)
     assert report is not None
     return entities
@@ -73,19 +68,6 @@ def test_without_a_table_entities_have_names_only() -> None:
     assert cells.blocks == {}
 
 
-def test_structures_give_blocks_and_keys_and_may_be_missing(tmp_path: Path) -> None:
-    text = "NSC,drug name,CID,Smiles,logp\n1,ethanol,702,CCO,-0.3\n2,unknown,,,1\n"
-    drugs = read(tmp_path, text, ["1", "2"], "drug", ("descriptors", "maccs"))
-    assert list(drugs.blocks) == ["descriptors", "maccs", "features"]
-    assert drugs.annotation("name") == ["ethanol", "unknown"]
-    assert drugs.annotation("smiles") == ["CCO", None]
-    assert drugs.annotation("inchikey") == ["LFQSCWFLJHTTHZ-UHFFFAOYSA-N", None]
-    missing = np.isnan(drugs.blocks["maccs"].values_EF).all(axis=1)
-    assert missing.tolist() == [False, True]
-    # A PubChem number measures nothing.
-    assert drugs.blocks["features"].feature_names == ("logp",)
-
-
 def test_columns_that_are_no_features_are_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -99,36 +81,27 @@ def test_columns_that_are_no_features_are_named(
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "message"),
+    ("text", "message"),
     [
         (
             "cell,x\nMCF7,1\nHL60,2\nMCF7,3\n",
-            "cell",
             r"line 4: 'MCF7' stood in .* line 2 already, and they disagree in column 'x' \('1'",
         ),
-        ("cell,x\nA549,1\nSF268,2\n", "cell", "none of the 1 cells .* has A549, SF268.* MCF7"),
-        ("cell,x\nMCF7,1\nHL60,2\nSR,abc\n", "cell", "line 4, column 'x' holds 'abc'; it must"),
-        ("cell,x\nMCF7,1\nHL60,inf\n", "cell", "line 3, column 'x' holds 'inf'"),
-        ("cell,x\nMCF7,1e300\nHL60,1\n", "cell", "feature 'x' is infinite"),
-        ("cell,x\nMCF-7,1\nMCF_7,2\n", "cell", "'MCF7' could be 'MCF-7' or 'MCF_7'"),
+        ("cell,x\nA549,1\nSF268,2\n", "none of the 1 cells .* has A549, SF268.* MCF7"),
+        ("cell,x\nMCF7,1\nHL60,2\nSR,abc\n", "line 4, column 'x' holds 'abc'; it must"),
+        ("cell,x\nMCF7,1\nHL60,inf\n", "line 3, column 'x' holds 'inf'"),
+        ("cell,x\nMCF7,1e300\nHL60,1\n", "feature 'x' is infinite"),
+        ("cell,x\nMCF-7,1\nMCF_7,2\n", "'MCF7' could be 'MCF-7' or 'MCF_7'"),
         (
             "gene,MCF7,y\nTP53,1,1\nTP53,2,1\n",
-            "cell",
             "line 3: the feature 'TP53' stands there ag",
         ),
-        ("gene,MCF7,y\nTP53,1,1\n,2,1\n", "cell", "line 3: a feature has no name; column 'gene'"),
-        (
-            "nsc,smiles\nx,CCO\nMCF7,C1CC\n",
-            "drug",
-            r"line 3: drug 'MCF7': RDKit cannot read the SMILES 'C1CC'",
-        ),
+        ("gene,MCF7,y\nTP53,1,1\n,2,1\n", "line 3: a feature has no name; column 'gene'"),
     ],
 )
-def test_a_table_that_does_not_fit_says_where(
-    tmp_path: Path, text: str, kind: EntityKind, message: str
-) -> None:
+def test_a_table_that_does_not_fit_says_where(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read(tmp_path, text, ["MCF7"], kind)
+        read(tmp_path, text, ["MCF7"])
 
 
 def test_equal_rows_of_one_entity_count_once(tmp_path: Path) -> None:
