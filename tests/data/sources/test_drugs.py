@@ -27,6 +27,7 @@ TEXTS = {
     "pubchem-csv": pubchem_csv(),
     "pubchem-csv-older": pubchem_csv(newer=False),
     "chembl": chembl_csv(),
+    "chembl-tsv": chembl_csv().replace(";", "\t"),
     "smiles": smiles_list(),
     "nsc": nsc_list(),
     "nci": nci_csv(),
@@ -36,11 +37,12 @@ FORMATS = {
     "pubchem-csv": ("delimited", ","),
     "pubchem-csv-older": ("delimited", ","),
     "chembl": ("delimited", ";"),
+    "chembl-tsv": ("delimited", "\t"),
     "smiles": ("smiles", None),
     "nsc": ("nsc", None),
     "nci": ("delimited", ","),
 }
-TABLES = ("pubchem-csv", "pubchem-csv-older", "chembl", "nci")
+TABLES = ("pubchem-csv", "pubchem-csv-older", "chembl", "chembl-tsv", "nci")
 
 
 def facts(table: DrugTable) -> list[tuple[object, ...]]:
@@ -152,6 +154,9 @@ def test_numbers_as_spreadsheets_write_them(tmp_path: Path, text: str, expected:
         (b"\xd0\xcf\x11\xe0rest", "is an .xls workbook"),
         (b"\x00\x01\x02\x03\x04", "is not a text file"),
         (b"\x1f\x8bbroken", "a.csv is damaged or truncated"),
+        (gzip.compress(nci_csv().encode())[:-9], "a.csv is damaged or truncated"),
+        (gzip.compress(smiles_list().encode())[:-9], "a.csv is damaged or truncated"),
+        (b"NSC,NAME,SMILES\n1,a,C\n2,b", "has a row of 2 fields, the header has 3"),
         (b"NSC,NAME\n7.4E+02,a\n", "line 2, column 'NSC' holds '7.4E.02'; a spreadsheet has"),
         (b"NSC,NAME,NAME\n1,a,b\n", "has two columns named 'NAME'"),
         (b"NSC,NAME\n1,a,b\n", "has a row of 3 fields, the header has 2"),
