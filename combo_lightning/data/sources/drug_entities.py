@@ -50,6 +50,18 @@ def describe_drugs(
     annotations["smiles"] = smiles = [drug.smiles if drug else None for drug in drugs]
     annotations["inchikey"] = keys = [drug.key if drug else None for drug in drugs]
     labels = [drug.label if drug else i for i, drug in zip(ids, drugs, strict=True)]
+    notes += _notes(ids, labels, smiles)
+    notes += [
+        f"one compound: {', '.join(group)}; splits keep them together, --merge_duplicates true "
+        "makes them one drug"
+        for group in equal_drugs(ids, keys)
+    ]
+    return annotations, drug_blocks(smiles, labels, chemistry)
+
+
+def _notes(ids: Sequence[str], labels: Sequence[str], smiles: Sequence[str | None]) -> list[str]:
+    """Tell of drugs without a structure, and of structures that are several drugs."""
+    notes = []
     lacking = [i for i, text in zip(ids, smiles, strict=True) if not text]
     if lacking:
         shown = ", ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
@@ -61,12 +73,7 @@ def describe_drugs(
                 f"{label} is a mixture: taken is {parts[0]}, left out {', '.join(parts[1:])}; a "
                 "combination of drugs is better given as one drug a slot"
             )
-    notes += [
-        f"one compound: {', '.join(group)}; splits keep them together, --merge_duplicates true "
-        "makes them one drug"
-        for group in equal_drugs(ids, keys)
-    ]
-    return annotations, drug_blocks(smiles, labels, chemistry)
+    return notes
 
 
 def _synonyms(own: str, drug: Drug | None) -> list[str]:

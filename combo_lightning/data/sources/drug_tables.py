@@ -68,21 +68,7 @@ def read_drug_tables(
     Raises:
         InputError: If nothing matches, rows of one drug disagree, or a value is no number.
     """
-    tables: list[DrugTable] = []
-    own: list[_Features] = []
-    for path in paths:
-        kind, delimiter = drug_format(path, OPTION)
-        id_column = None
-        if kind in ("delimited", "parquet"):
-            table = UserTable.open(path, OPTION, delimiter)
-            if table_format(table.columns) == TABLE:
-                whole = table.read()
-                id_column = id_column_of(table, whole, wanted, drug_key)
-                file = -1 if id_column is None else len(tables)
-                own.append(_Features(table, whole, id_column, file))
-                if id_column is None:
-                    continue
-        tables.append(read_drugs(path, OPTION, id_column))
+    tables, own = _read(paths, wanted)
     turned = [_turned(f, wanted) for f in own if f.id_column is None]
     blocks = [block for block, _ in turned]
     if not tables:
@@ -103,6 +89,26 @@ def read_drug_tables(
             block = _features_of(features, drugs, joined)
             blocks += [] if block is None else [block]
     return build_entities("drug", wanted, annotations, [*computed, *_numbered(blocks)]), report
+
+
+def _read(paths: Sequence[Path], wanted: Sequence[str]) -> tuple[list[DrugTable], list[_Features]]:
+    """Read the files: what they tell of drugs, and the user's own tables among them."""
+    tables: list[DrugTable] = []
+    own: list[_Features] = []
+    for path in paths:
+        kind, delimiter = drug_format(path, OPTION)
+        id_column = None
+        if kind in ("delimited", "parquet"):
+            table = UserTable.open(path, OPTION, delimiter)
+            if table_format(table.columns) == TABLE:
+                whole = table.read()
+                id_column = id_column_of(table, whole, wanted, drug_key)
+                file = -1 if id_column is None else len(tables)
+                own.append(_Features(table, whole, id_column, file))
+                if id_column is None:
+                    continue
+        tables.append(read_drugs(path, OPTION, id_column))
+    return tables, own
 
 
 def _turned(features: _Features, wanted: Sequence[str]) -> tuple[FeatureBlock, JoinReport]:
