@@ -54,6 +54,7 @@ def sandbox(
         "ComboScore.csv.gz": almanac / "DTP_NCI60_ALMANAC_COMBO_SCORE.csv.gz",
         "ComboDrugGrowth.csv": almanac / "ComboDrugGrowth_sample.csv",
         "drugs.csv": almanac / "drugs.csv",
+        "names.txt": almanac / "ComboCompoundNames_small.txt",
         "cells.csv": almanac / "cells.csv",
         "expression.parquet": cellminer / "RNA__Affy_HG_U133A_gene_maxvar.parquet",
         "lincs1000_genes.txt": cellminer / "lincs1000_genes.txt",

@@ -17,7 +17,7 @@ def almanac_combo_score(
     *,
     scores: Path,
     out: Path,
-    drugs: Path | None = None,
+    drugs: list[Path] | Path | None = None,
     cells: Path | None = None,
     expression: Path | None = None,
     genes: Path | None = None,
@@ -31,6 +31,7 @@ def almanac_combo_score(
     mutation: Path | None = None,
     cell_names: list[Path] | Path | None = None,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
+    merge_duplicates: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Prepare the wide table of NCI-ALMANAC ComboScores.
@@ -38,7 +39,8 @@ def almanac_combo_score(
     Args:
         scores: The table, such as DTP_NCI60_ALMANAC_COMBO_SCORE.csv.gz.
         out: The data set to make, a directory.
-        drugs: CSV with NSC, NAME, SMILES.
+        drugs: NSC numbers, names and structures: CSV, SDF, PubChem's or ChEMBL's exports, NCI's
+            list of names; several as '[a,b]' are joined, see the page on drugs.
         cells: CSV with CELLNAME, PANEL (tissue).
         expression: Gene expression; as all profiles in CellMiner's, DepMap's, GDSC's or the GDC's
             format, or any matrix, told by content.
@@ -54,6 +56,7 @@ def almanac_combo_score(
         cell_names: Other names of cell lines: DepMap's Model.csv, GDSC's table, cellosaurus.txt
             or your own; of several the first is believed.
         chemistry: Features to compute from SMILES.
+        merge_duplicates: Make drugs of one InChIKey one drug.
         overwrite: Replace a data set that is there.
     """
     from combo_lightning.data.sources.almanac_combo_score import prepare_combo_scores
@@ -70,7 +73,9 @@ def almanac_combo_score(
         methylation=methylation,
         mutation=mutation,
     )
-    files = EntityFiles(drugs, cells, profiles, genes, chemistry, _several(cell_names))
+    files = EntityFiles(
+        _several(drugs), cells, profiles, genes, chemistry, _several(cell_names), merge_duplicates
+    )
     made_by = {"command": invocation()}
     _say_done(prepare_combo_scores(scores, files, out, made_by, overwrite=overwrite))
 
@@ -81,7 +86,7 @@ def almanac_growth(
     out: Path,
     response: Literal["growth", "min-growth", "combo-score"] = "min-growth",
     fraction: bool = False,
-    drugs: Path | None = None,
+    drugs: list[Path] | Path | None = None,
     cells: Path | None = None,
     expression: Path | None = None,
     genes: Path | None = None,
@@ -95,6 +100,7 @@ def almanac_growth(
     mutation: Path | None = None,
     cell_names: list[Path] | Path | None = None,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
+    merge_duplicates: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Prepare NCI-ALMANAC's dose-level growth, one row a well.
@@ -105,7 +111,8 @@ def almanac_growth(
         response: "growth" of every well, "min-growth" of a pair in a line over its doses (the
             published Combo model's), or the "combo-score" by the published rule.
         fraction: Divide growth by 100, as the published Combo model does.
-        drugs: CSV with NSC, NAME, SMILES.
+        drugs: NSC numbers, names and structures: CSV, SDF, PubChem's or ChEMBL's exports, NCI's
+            list of names; several as '[a,b]' are joined, see the page on drugs.
         cells: CSV with CELLNAME, PANEL (tissue).
         expression: Gene expression; as all profiles in CellMiner's, DepMap's, GDSC's or the GDC's
             format, or any matrix, told by content.
@@ -121,6 +128,7 @@ def almanac_growth(
         cell_names: Other names of cell lines: DepMap's Model.csv, GDSC's table, cellosaurus.txt
             or your own; of several the first is believed.
         chemistry: Features to compute from SMILES.
+        merge_duplicates: Make drugs of one InChIKey one drug.
         overwrite: Replace a data set that is there.
     """
     from combo_lightning.data.sources.almanac_entities import EntityFiles
@@ -137,7 +145,9 @@ def almanac_growth(
         methylation=methylation,
         mutation=mutation,
     )
-    files = EntityFiles(drugs, cells, profiles, genes, chemistry, _several(cell_names))
+    files = EntityFiles(
+        _several(drugs), cells, profiles, genes, chemistry, _several(cell_names), merge_duplicates
+    )
     made_by = {"command": invocation()}
     _say_done(
         prepare_growth(
@@ -152,7 +162,7 @@ def table(
     out: Path,
     response: str = "other",
     cells: Path | None = None,
-    drugs: Path | None = None,
+    drugs: list[Path] | Path | None = None,
     cell_column: str | None = None,
     drug_columns: list[str] | None = None,
     dose_columns: list[str] | None = None,
@@ -162,6 +172,7 @@ def table(
     dose_unit: Literal["M", "mM", "uM", "nM", "log10M"] | None = None,
     matrix: bool = False,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
+    merge_duplicates: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Prepare your own tables: CSV, TSV or Parquet.
@@ -172,7 +183,8 @@ def table(
         response: What was measured: growth, min_growth, combo_score, ic50, gi50, auc, zscore,
             synergy or other.
         cells: Cell lines: a name, optionally a tissue, one column a feature.
-        drugs: Drugs: a name, optionally SMILES, one column a feature.
+        drugs: Drugs: a name, optionally SMILES, one column a feature; or SDF, PubChem's or
+            ChEMBL's exports, SMILES lists; several as '[a,b]' are joined.
         cell_column: Column of the cell line; none: guessed by name, as are the others.
         drug_columns: Columns of the drugs, slot by slot.
         dose_columns: Columns of their doses (response "growth").
@@ -182,6 +194,7 @@ def table(
         dose_unit: Unit of the doses; none: as the columns' names end ("conc_1 (nM)"), else uM.
         matrix: Responses stand as a matrix: drug columns, then one column a cell line.
         chemistry: Features to compute from SMILES.
+        merge_duplicates: Make drugs of one InChIKey one drug.
         overwrite: Replace a data set that is there.
     """
     from combo_lightning.data.sources.table import EntityTables, prepare_table
@@ -197,7 +210,7 @@ def table(
         dose_unit=dose_unit,
         matrix=matrix,
     )
-    entities = EntityTables(cells, drugs, chemistry)
+    entities = EntityTables(cells, _several(drugs), chemistry, merge_duplicates)
     made_by = {"command": invocation()}
     _say_done(
         prepare_table(responses, response, mapping, entities, out, made_by, overwrite=overwrite)

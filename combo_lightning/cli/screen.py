@@ -37,8 +37,8 @@ def run(
             one partition a cell line.
         cells: Cell lines, separated by commas, or a table of new ones (a name, then one column
             a feature); none: all that the model knows.
-        drugs: Drugs, separated by commas, or a library: .smi, or .csv, .tsv, .parquet with name
-            and smiles; none: all that the model knows.
+        drugs: Drugs, separated by commas, or a library: .smi, .sdf, or .csv, .tsv, .parquet
+            with name and smiles; none: all that the model knows.
         top: Keep this many of each cell line and over all.
         contains: Drugs, separated by commas, of which each pair holds at least one.
         high: Cell lines, separated by commas, where the response should be high ..

@@ -15,6 +15,7 @@ from rdkit.Chem import Descriptors, rdFingerprintGenerator, rdMolDescriptors
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from combo_lightning.data.blocks import FeatureBlock, FloatArray
+from combo_lightning.data.salts import drug_parts, mixture_of
 from combo_lightning.errors import InputError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,9 @@ _NON_METALS = {"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "As", "Se", "
 def read_molecule(smiles: str, label: str) -> Chem.Mol:
     """Parse a SMILES string and keep the drug itself.
 
-    Salts lose their counter-ions and charges (imatinib mesylate gives imatinib). A molecule with a
-    metal beyond counter-ions, or without carbon, is kept whole.
+    Salts lose their counter-ions, solvents and charges (imatinib mesylate gives imatinib, pyrantel
+    pamoate pyrantel). Of several drugs in one structure the largest is kept; `mixture` names them.
+    A molecule with a metal beyond counter-ions, or without carbon, is kept whole.
 
     Args:
         smiles: The string.
@@ -44,21 +46,49 @@ def read_molecule(smiles: str, label: str) -> Chem.Mol:
     Raises:
         InputError: If it cannot be parsed.
     """
-    # RDKit writes its complaints to standard error; the message below says what matters.
+    molecule = _parse(smiles, label)
+    if _is_whole(molecule):
+        return molecule
+    # RDKit writes its complaints to standard error; nobody needs them here.
+    with rdBase.BlockLogs():
+        if len(Chem.GetMolFrags(molecule)) > 1:
+            molecule = drug_parts(molecule)[0]
+        return rdMolStandardize.Uncharger().uncharge(molecule)
+
+
+def mixture(smiles: str, label: str) -> list[str]:
+    """Give the SMILES of the drugs that a structure mixes, the largest (the one kept) first.
+
+    Args:
+        smiles: The string.
+        label: The drug's name, for messages.
+
+    Returns:
+        Empty if it is one drug, with or without counter-ions and solvents.
+
+    Raises:
+        InputError: If it cannot be parsed.
+    """
+    if "." not in smiles:
+        return []
+    molecule = _parse(smiles, label)
+    return [] if _is_whole(molecule) else mixture_of(molecule)
+
+
+def _parse(smiles: str, label: str) -> Chem.Mol:
     with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles.strip())
-        if molecule is None or not molecule.GetNumAtoms():
-            raise InputError(
-                f"drug '{label}': RDKit cannot read the SMILES '{smiles}'; correct it or leave "
-                "it empty"
-            )
-        fragments = Chem.GetMolFrags(molecule, asMols=True)
-        symbols = {atom.GetSymbol() for atom in molecule.GetAtoms()}
-        if "C" not in symbols or symbols - _NON_METALS - _COUNTER_IONS:
-            return molecule
-        if len(fragments) > 1:
-            molecule = rdMolStandardize.LargestFragmentChooser(preferOrganic=True).choose(molecule)
-        return rdMolStandardize.Uncharger().uncharge(molecule)
+    if molecule is None or not molecule.GetNumAtoms():
+        raise InputError(
+            f"drug '{label}': RDKit cannot read the SMILES '{smiles}'; correct it or leave "
+            "it empty"
+        )
+    return molecule
+
+
+def _is_whole(molecule: Chem.Mol) -> bool:
+    symbols = {atom.GetSymbol() for atom in molecule.GetAtoms()}
+    return "C" not in symbols or bool(symbols - _NON_METALS - _COUNTER_IONS)
 
 
 def inchikey(smiles: str, label: str) -> str:

@@ -140,6 +140,28 @@ class DatasetWriter:
                     + ("one finite dose for each drug" if self._kind.per_dose else "no doses")
                 )
 
+    def rename_drugs(self, names: Mapping[str, str]) -> None:
+        """Give drugs of the rows that are written other ids.
+
+        Args:
+            names: Old id to new id.
+        """
+        self._parquet.close()
+        path = self._aside / RESPONSES
+        written = pq.ParquetFile(path)
+        path.unlink()  # it is read on, while the new one is written under its name
+        self._parquet = pq.ParquetWriter(path, self._schema, compression="zstd")
+        old, new = pa.array(list(names), pa.string()), pa.array(list(names.values()), pa.string())
+        for batch in written.iter_batches():
+            table = pa.Table.from_batches([batch])
+            for name in drug_columns(self._num_slots):
+                ids = table.column(name).cast(pa.string())
+                renamed = pc.coalesce(new.take(pc.index_in(ids, value_set=old)), ids)
+                place = table.schema.get_field_index(name)
+                table = table.set_column(place, name, renamed)
+            self._parquet.write_table(table.cast(self._schema))
+        self._ids["drug"] = {names.get(drug, drug) for drug in self._ids["drug"]}
+
     def finish(
         self,
         cells: Entities,

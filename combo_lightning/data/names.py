@@ -13,6 +13,11 @@ KEY_RULE = "the key rule"
 _TISSUE_PREFIX = re.compile(r"^[A-Za-z]{2,3}:")
 # Suffixes that name a repository or a subline in one file and are absent in another.
 _SUFFIXES = ("/ATCC", "(TB)")
+# What tells drugs apart and is no letter of the alphabet.
+_MARKS = {
+    "(+)": "plus", "(-)": "minus", "(−)": "minus", "(±)": "plusminus", "(+/-)": "plusminus",
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ω": "omega",
+}  # fmt: skip
 
 
 def cell_key(name: str) -> str:
@@ -39,8 +44,15 @@ def cell_key(name: str) -> str:
 
 
 def drug_key(name: str) -> str:
-    """Reduce a drug's name to letters and digits in lower case."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """Reduce a drug's name to letters and digits in lower case.
+
+    Greek letters are spelled out and the signs of mirror images kept, since they tell compounds
+    apart: ``(+)-JQ1`` gives ``plusjq1``, ``β-Lapachone`` gives ``betalapachone``.
+    """
+    text = name.lower()
+    for mark, word in _MARKS.items():
+        text = text.replace(mark, word)
+    return re.sub(r"[^a-z0-9]", "", text)
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,13 @@ import torch
 from torch import Tensor
 
 from combo_lightning.data.chemistry import Featurised, Recipe, check_recipes, featurise
+from combo_lightning.data.sources.drug_lists import read_smiles_lines
+from combo_lightning.data.sources.drug_sdf import read_sdf
+from combo_lightning.data.sources.drugs import drug_format
 from combo_lightning.data.transforms import apply_blocks
 from combo_lightning.errors import InputError
 from combo_lightning.inference.predictor import Predictor
-from combo_lightning.inference.tables import NAME_COLUMNS, read_batches, require_file
+from combo_lightning.inference.tables import NAME_COLUMNS, read_batches
 from combo_lightning.model.combo import ComboModel, Encoded
 from combo_lightning.model.encoder import EntityTable
 
@@ -39,11 +42,12 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class Entry(NamedTuple):
-    """A row of a library; `smiles` is empty where the file has none."""
+    """A row of a library; `smiles` is empty where the file has none that can be read."""
 
     row: int
     name: str
     smiles: str
+    problem: str = ""
 
 
 class Read(NamedTuple):
@@ -66,15 +70,20 @@ def read_library(path: Path) -> Iterator[Entry]:
     """Read a library row by row.
 
     Args:
-        path: ``.smi`` (SMILES, white space, name; a drug without a name is called by its SMILES),
-            or CSV, TSV, Parquet with a name column and ``smiles``.
+        path: A SMILES list (SMILES, white space, name; a drug without a name is called by its
+            SMILES), an SDF file, or CSV, TSV, Parquet with a name column and ``smiles``.
 
     Raises:
         InputError: If it is missing, damaged or lacks a column.
     """
-    require_file(path, "--drugs")
-    if path.suffix.lower() in (".smi", ".smiles", ".ism"):
-        yield from _read_smi(path)
+    kind, _ = drug_format(path, "--drugs")
+    if kind == "smiles":
+        for row, line in enumerate(read_smiles_lines(path, "--drugs")):
+            yield Entry(row, line.name or line.smiles, line.smiles)
+        return
+    if kind == "sdf":
+        for drug in read_sdf(path, "--drugs"):
+            yield Entry(drug.row, drug.identifier, drug.smiles, drug.problem)
         return
     row = 0
     for batch in read_batches(path, "--drugs"):
@@ -90,20 +99,6 @@ def read_library(path: Path) -> Iterator[Entry]:
             text = str(smiles or "").strip()
             yield Entry(row, str(label or "").strip() or text, text)
             row += 1
-
-
-def _read_smi(path: Path) -> Iterator[Entry]:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            row = 0
-            for number, line in enumerate(lines):
-                words = line.split(maxsplit=1)
-                if not words or (number == 0 and words[0].lower() == "smiles"):
-                    continue
-                yield Entry(row, words[-1].strip(), words[0])
-                row += 1
-    except UnicodeDecodeError as error:
-        raise InputError(f"--drugs: {path} is no UTF-8 text: {error}") from error
 
 
 class DrugStore:
@@ -194,6 +189,7 @@ class DrugStore:
                 # What can be read has a row in the blocks, used or not.
                 place, readable = readable, readable + (not problem)
                 taken = self.predictor.drugs.names.get(entry.name)
+                problem = entry.problem or problem
                 if entry.name in places:
                     problem = f"row {places[entry.name].row} has this name already"
                 elif not problem and taken is not None and known.get(key) != taken:

@@ -14,7 +14,7 @@ from combo_lightning.errors import InputError
 from combo_lightning.inference.tables import is_parquet
 from combo_lightning.parts import Part
 
-FILES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".smi", ".smiles", ".ism")
+FILES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".smi", ".smiles", ".ism", ".sdf", ".sd")
 
 
 @dataclass(frozen=True)

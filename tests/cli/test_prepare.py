@@ -7,6 +7,12 @@ import pytest
 
 from combo_lightning.data.dataset import read_dataset
 from tests.conftest import Outcome
+from tests.data.sources.drug_fixtures import (
+    ASPIRIN,
+    IMATINIB,
+    MELPHALAN,
+    write_pubchem_sdf,
+)
 from tests.data.sources.fixtures import (
     block,
     write_cellminer,
@@ -153,3 +159,64 @@ def test_a_dense_matrix_is_cut_by_slices_that_are_given_one_by_one(
     assert "no training row is left" in outcome.output
     outcome = run_here(*words, *slices, *test[2:], *out)
     assert "there are no --test_features" in outcome.output
+
+
+def test_names_of_one_file_and_structures_of_another_make_the_drugs(
+    run_here: RunHere, raw: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    (raw / "names.txt").write_text("740\tMethotrexate\n752\tThioguanine\n3053\tDactinomycin\n")
+    (raw / "list.smi").write_text("CCO Methotrexate\nCCN thioguanine\nCCO.Cl NSC-3053\n")
+    outcome = run_here(
+        "prepare", "almanac-combo-score", "--scores", raw / "scores.csv", "--drugs",
+        f"[{raw / 'names.txt'},{raw / 'list.smi'}]", "--chemistry", "[maccs]",
+        "--merge_duplicates", "true", "--out", raw / "out",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.output
+    dataset = read_dataset(raw / "out")
+    assert "names.txt: read as NSC list: 3 drugs, 0 with a structure" in caplog.text
+    assert "NSC 752: structure of 'thioguanine', by its name but for case" in caplog.text
+    assert "merged 1 drugs: 740 = 3053" in caplog.text
+    assert dataset.drugs.ids == ("740", "752")
+    assert dataset.drugs.annotation("name") == ["Methotrexate", "Thioguanine"]
+    assert "3053" in dataset.drugs.synonyms()[0]
+    assert len(dataset.responses) == 7
+    notes = dataset.manifest["made_by"]["joins"][-1]["notes"]
+    assert any(note.startswith("one compound: 740, 3053") for note in notes)
+    names = [Path(source["path"]).name for source in dataset.manifest["sources"]]
+    assert names == ["scores.csv", "names.txt", "list.smi"]
+
+
+def test_names_alone_make_drugs_without_features_if_that_is_asked_for(
+    run_here: RunHere, raw: Path
+) -> None:
+    (raw / "names.txt").write_text("740\tMethotrexate\n752\tThioguanine\n3053\tDactinomycin\n")
+    command = (
+        "prepare", "almanac-combo-score", "--scores", raw / "scores.csv", "--drugs",
+        raw / "names.txt", "--out", raw / "out",
+    )  # fmt: skip
+    refused = run_here(*command)
+    assert refused.code == 2
+    assert "no column 'SMILES' nor other structures; add a file that gives them" in refused.output
+    assert run_here(*command, "--chemistry", "[]").code == 0
+    assert read_dataset(raw / "out").drugs.annotation("name")[0] == "Methotrexate"
+
+
+def test_a_table_of_responses_takes_its_drugs_from_sdf(run_here: RunHere, raw: Path) -> None:
+    write_pubchem_sdf(raw / "drugs.sdf.gz")
+    (raw / "r.csv").write_text(
+        "cell_id,drug_1,drug_2,response\nMCF7,aspirin,CID 460612,1\nMCF7,Imatinib,,2\n"
+    )
+    outcome = run_here(
+        "prepare", "table", "--responses", raw / "r.csv", "--drugs", raw / "drugs.sdf.gz",
+        "--chemistry", "[maccs]", "--out", raw / "out",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.output
+    dataset = read_dataset(raw / "out")
+    assert dataset.drugs.ids == ("aspirin", "Imatinib", "CID 460612")
+    assert dataset.drugs.annotation("smiles") == [
+        ASPIRIN.smiles,
+        IMATINIB.smiles,
+        MELPHALAN.smiles,
+    ]
+    assert dataset.drugs.blocks["maccs"].values_EF.sum(axis=1).min() > 10

@@ -26,6 +26,20 @@ def test_spellings_of_one_line_share_a_key(name: str, key: str) -> None:
     assert cell_key(name) == key
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("5-Fluorouracil", "5fluorouracil"),
+        ("(+)-JQ1", "plusjq1"),
+        ("(−)-JQ1", "minusjq1"),
+        ("β-Lapachone", "betalapachone"),
+        ("Β-LAPACHONE", "betalapachone"),  # a capital beta
+    ],
+)
+def test_a_drugs_key_keeps_what_tells_compounds_apart(name: str, key: str) -> None:
+    assert drug_key(name) == key
+
+
 @given(st.text(max_size=20))
 def test_a_key_is_its_own_key(name: str) -> None:
     key = cell_key(name)

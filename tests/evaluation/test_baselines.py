@@ -268,7 +268,7 @@ def test_the_combo_scores_give_the_known_ladder(shared_data: Path, tmp_path: Pat
     from combo_lightning.data.sources.almanac_entities import EntityFiles
 
     almanac = shared_data / "almanac"
-    files = EntityFiles(almanac / "drugs.csv", almanac / "cells.csv", {}, None, [])
+    files = EntityFiles([almanac / "drugs.csv"], almanac / "cells.csv", {}, None, [])
     table = almanac / "DTP_NCI60_ALMANAC_COMBO_SCORE.csv.gz"
     screen = read_dataset(
         prepare_combo_scores(table, files, tmp_path / "out", {}, overwrite=False)

@@ -1,5 +1,6 @@
 """A library of structures: what is screened, what is skipped, and where it goes on."""
 
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from combo_lightning.data.chemistry import featurise
 from combo_lightning.inference import library
 from combo_lightning.inference.predictor import Predictor
 from tests.conftest import Outcome
+from tests.data.sources.drug_fixtures import DRUGS, mol_block, pubchem_record
 from tests.inference.brute_force import (
     assert_close,
     run,
@@ -127,3 +129,22 @@ def test_the_command_tells_what_it_did(
     )
     assert outcome.code == 0
     assert "36 rows, the best of 120 scores" in outcome.output
+
+
+def test_a_library_may_be_sdf_and_names_what_cannot_be_read(
+    chemical: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    ckpt, _, _ = chemical
+    broken = mol_block("CO", "").replace(" O  ", " Xx ", 1)
+    text = "".join(pubchem_record(drug) for drug in DRUGS)
+    path = tmp_path / "library.sdf.gz"
+    path.write_bytes(gzip.compress(f"{text}{broken}> <NSC>\n7\n\n$$$$\n".encode()))
+    entries = list(library.read_library(path))
+    assert [(e.name, e.smiles) for e in entries[:3]] == [(f"CID {d.cid}", d.smiles) for d in DRUGS]
+    report = run(ckpt, tmp_path / "top.parquet", top=100, drugs=str(path))
+    assert [(row.name, row.problem) for row in report.skipped] == [
+        ("NSC 7", "RDKit cannot read its mol block")
+    ]
+    found = pd.read_parquet(tmp_path / "top.parquet")
+    names = {*found["drug_1"], *found["drug_2"]}
+    assert names == {f"CID {drug.cid}" for drug in DRUGS}

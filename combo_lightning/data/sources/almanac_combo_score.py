@@ -14,6 +14,7 @@ import pandas as pd
 
 from combo_lightning.data.dataset import SourceFile, kind_named
 from combo_lightning.data.dataset_writer import DatasetWriter
+from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.names import cell_key
 from combo_lightning.data.sources.almanac_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.data.sources.raw_text import find_columns, read_rows
@@ -122,6 +123,8 @@ def prepare_combo_scores(
             logger.info("%s", "\n".join(report.lines()))
         logger.info("%d scores kept, %d missing", len(frame), dropped["missing score"])
         writer.append(frame)
+        if files.merge_duplicates:
+            drugs = merge_duplicates(writer, drugs)
         made_by = made_by | {
             "dropped": dropped,
             "joins": [report.to_plain() for report in (*cell_reports, *drug_reports)],

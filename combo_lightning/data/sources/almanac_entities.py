@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from combo_lightning.data.chemistry import drug_blocks, inchikey
 from combo_lightning.data.dataset import SourceFile
 from combo_lightning.data.entities import Entities, build_entities
 from combo_lightning.data.names import JoinReport, match_names
 from combo_lightning.data.sources.cell_names_file import read_known_lines
+from combo_lightning.data.sources.drug_entities import describe_drugs
+from combo_lightning.data.sources.drug_names import find_drugs
+from combo_lightning.data.sources.drugs import read_drug_files
 from combo_lightning.data.sources.profile_block import files_of, profile_blocks
 from combo_lightning.data.sources.raw_text import find_columns, read_rows
 from combo_lightning.errors import InputError
@@ -23,24 +25,28 @@ class EntityFiles:
     """The files that describe cell lines and drugs.
 
     Args:
-        drugs: Table of the drugs: NSC, NAME, SMILES.
+        drugs: Files of the drugs, joined: see `data.sources.drugs.read_drugs`.
         cells: Table of the cell lines: CELLNAME, PANEL; None: names as in the scores, no tissue.
         profiles: Molecular profiles by block name, a key of `profile_block.KINDS`.
         genes: List of genes to keep of the expression; None: all.
         chemistry: Kinds of features to compute from SMILES.
         cell_names: Tables of other names of cell lines, the one to believe first comes first.
+        merge_duplicates: Make drugs of one InChIKey one drug.
     """
 
-    drugs: Path | None
+    drugs: Sequence[Path]
     cells: Path | None
     profiles: Mapping[str, Path]
     genes: Path | None
     chemistry: Sequence[str]
     cell_names: Sequence[Path] = ()
+    merge_duplicates: bool = False
 
     def sources(self) -> list[SourceFile]:
         """Describe every file that is given."""
-        given = [self.drugs, self.cells, *self.profiles.values(), self.genes, *self.cell_names]
+        given = [
+            *self.drugs, self.cells, *self.profiles.values(), self.genes, *self.cell_names
+        ]  # fmt: skip
         files = [path for path in given if path is not None]
         return [SourceFile.of(file) for path in files for file in files_of(path)]
 
@@ -96,49 +102,27 @@ def build_drugs(ids: Sequence[str], files: EntityFiles) -> tuple[Entities, list[
         files: What describes them.
 
     Raises:
-        InputError: If a file does not fit, two rows of one NSC disagree, or a SMILES is wrong.
+        InputError: If a file does not fit, rows of one drug disagree, a SMILES is wrong, or there
+            is no structure to compute features from.
     """
-    if files.drugs is None:
+    if not files.drugs:
         logger.warning("no --drugs file: the drugs have no structure and no features")
         return build_entities("drug", ids, {"name": list(ids)}, []), []
-    header, *rows = read_rows(files.drugs, "--drugs", ",")
-    place = find_columns(header, ["NSC", "NAME", "SMILES"], files.drugs, "--drugs")
-    table: dict[str, list[str]] = {}
-    for line, row in enumerate(rows, start=2):
-        fields = row + [""] * (len(header) - len(row))
-        nsc = fields[place["NSC"]]
-        if table.setdefault(nsc, fields) != fields:
-            raise InputError(
-                f"--drugs: {files.drugs}, line {line}: NSC {nsc} stands twice and the rows "
-                "disagree; keep one"
-            )
-    report = match_names(ids, table, "drugs in --drugs", key=str)
+    table = read_drug_files(files.drugs, "--drugs")
+    drugs, report = find_drugs(ids, table, "drugs in --drugs", nsc_only=True)
+    shown = ", ".join(str(path) for path in files.drugs)
     if not report.matched:
         raise InputError(
-            f"--drugs: none of the {len(ids)} NSC numbers of the responses is in {files.drugs}"
+            f"--drugs: none of the {len(ids)} NSC numbers of the responses is in {shown}"
         )
-    column = _columns(table, ids, place)
-    others = {i: h for i, h in enumerate(header) if h.upper() in ("MOA_CELLMINER", "MOA")}
-    annotations: dict[str, Sequence[Any]] = {
-        "name": [name or nsc for name, nsc in zip(column["NAME"], ids, strict=True)],
-        "smiles": column["SMILES"],
-        "inchikey": [
-            inchikey(smiles, f"NSC {nsc}") if smiles else None
-            for smiles, nsc in zip(column["SMILES"], ids, strict=True)
-        ],
-        "synonyms": [[f"NSC {nsc}", f"NSC{nsc}"] for nsc in ids],
-    }
-    for i in others:
-        annotations["mechanism"] = [(table[n][i] or None) if n in table else None for n in ids]
-    labels = [f"NSC {nsc}" for nsc in ids]
-    blocks = drug_blocks(column["SMILES"], labels, files.chemistry)
+    if files.chemistry and not any(file.has_smiles for file in table.files):
+        raise InputError(
+            f"--drugs: {shown} has no column 'SMILES' nor other structures; add a file that gives "
+            "them (--drugs '[names.txt,structures.sdf]'), or say --chemistry '[]'"
+        )
+    annotations, blocks = describe_drugs(ids, drugs, table, files.chemistry, report.notes)
+    annotations["synonyms"] = [
+        list(dict.fromkeys([f"NSC {nsc}", f"NSC{nsc}", *words]))
+        for nsc, words in zip(ids, annotations["synonyms"], strict=True)
+    ]
     return build_entities("drug", ids, annotations, blocks), [report]
-
-
-def _columns(
-    table: Mapping[str, list[str]], ids: Sequence[str], place: Mapping[str, int]
-) -> dict[str, list[str | None]]:
-    return {
-        name: [(table[nsc][i] or None) if nsc in table else None for nsc in ids]
-        for name, i in place.items()
-    }

@@ -20,6 +20,7 @@ import pyarrow.csv as pacsv
 
 from combo_lightning.data.dataset import SourceFile, kind_named
 from combo_lightning.data.dataset_writer import DatasetWriter
+from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.growth import expected_growth, score
 from combo_lightning.data.identity import combine_codes
 from combo_lightning.data.schema import ResponseKind
@@ -298,6 +299,8 @@ def prepare_growth(
         names = source.cells.names
         cells, cell_reports = build_cells(names, [source.tissue[n] for n in names], files)
         drugs, drug_reports = build_drugs(source.drugs.names, files)
+        if files.merge_duplicates:
+            drugs = merge_duplicates(writer, drugs)
         reports = (*cell_reports, *drug_reports)
         for report in reports:
             logger.info("%s", "\n".join(report.lines()))

@@ -36,8 +36,6 @@ GUESSES: dict[str, tuple[str, ...]] = {
     ),
     "weight": ("weight",),
     "study": ("study", "studyname", "source"),
-    "name": ("name", "drugname", "compound"),
-    "smiles": ("smiles", "canonicalsmiles", "isomericsmiles"),
     "tissue": ("tissue", "panel", "lineage", "cancertype"),
 }
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
@@ -85,8 +83,13 @@ class UserTable:
     encoding: str = "utf8"
 
     @classmethod
-    def open(cls, path: Path, option: str) -> "UserTable":
+    def open(cls, path: Path, option: str, delimiter: str | None = None) -> "UserTable":
         """Find out what a file is and which columns it has.
+
+        Args:
+            path: The file.
+            option: The option that named it, for messages.
+            delimiter: What separates the fields of a text file; None: as its name ends.
 
         Raises:
             InputError: If it is missing, damaged, empty, separated by something else, or names
@@ -94,13 +97,15 @@ class UserTable:
         """
         require_file(path, option)
         stem = path.name.lower().removesuffix(".gz")
-        if stem.endswith(_PARQUET):
+        with path.open("rb") as file:
+            parquet = stem.endswith(_PARQUET) or file.read(4) == b"PAR1"
+        if parquet:
             try:
                 table = cls(path, option, tuple(pq.read_schema(path).names))
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{option}: cannot read {path} as Parquet: {error}") from error
         else:
-            delimiter = "\t" if stem.endswith(_TABBED) else ","
+            delimiter = delimiter or ("\t" if stem.endswith(_TABBED) else ",")
             line, skip, encoding = _first_line(path, option)
             names = _fields(line, delimiter)
             if len(names) < 2:

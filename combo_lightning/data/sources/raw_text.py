@@ -5,13 +5,18 @@ import csv
 import gzip
 import io
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, TextIO, cast
 
 from combo_lightning.errors import InputError, did_you_mean
 
 _GZIP_MAGIC = b"\x1f\x8b"
 # Ctrl-Z ended files in DOS; NCI's growth file still carries it.
 _DOS_END = "\x1a"
+# So much is looked at to tell the encoding.
+_HEAD_BYTES = 1 << 20
 
 
 def require_file(path: Path, option: str) -> Path:
@@ -49,6 +54,62 @@ def text_encoding(content: bytes) -> str | None:
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8-sig"
+
+
+@contextmanager
+def open_bytes(path: Path, option: str) -> Iterator[BinaryIO]:
+    """Open a file for reading in a stream, gzip or plain; what goes wrong meanwhile is told.
+
+    Args:
+        path: The file.
+        option: The option that named it, for messages.
+
+    Yields:
+        Its bytes.
+
+    Raises:
+        InputError: If it is missing, damaged, or text of mixed encodings.
+    """
+    require_file(path, option)
+    try:
+        with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
+            yield cast(BinaryIO, file)
+    except UnicodeError as error:
+        raise InputError(
+            f"{option}: {path} begins as UTF-8 and goes on as something else ({error}); save it "
+            "as UTF-8"
+        ) from error
+    except (EOFError, OSError, zlib.error) as error:
+        raise InputError(
+            f"{option}: {path} is damaged or truncated ({error}); copy or download it again"
+        ) from error
+
+
+@contextmanager
+def open_text(path: Path, option: str) -> Iterator[TextIO]:
+    """Open a text file for reading in a stream; gzip or plain, any line end, BOM or not.
+
+    It is UTF-8, UTF-16 with a BOM, or else cp1252.
+
+    Args:
+        path: The file.
+        option: The option that named it, for messages.
+
+    Yields:
+        The stream; every line end is a newline.
+
+    Raises:
+        InputError: If it is missing, damaged or no text.
+    """
+    with open_bytes(path, option) as file:
+        head = file.read(_HEAD_BYTES)
+        file.seek(0)
+        encoding = text_encoding(head)
+        if encoding is None:
+            raise InputError(f"{option}: {path} is not a text file; save it as text")
+        errors = "replace" if encoding == "cp1252" else "strict"
+        with io.TextIOWrapper(file, encoding, errors) as stream:
+            yield stream
 
 
 def read_text(path: Path, option: str) -> str:

@@ -19,9 +19,13 @@ import pyarrow.compute as pc
 
 from combo_lightning.data.dataset import SourceFile, kind_named
 from combo_lightning.data.dataset_writer import DatasetWriter
+from combo_lightning.data.duplicates import merge_duplicates
+from combo_lightning.data.entities import Entities, build_entities
+from combo_lightning.data.names import JoinReport
 from combo_lightning.data.schema import dose_columns, drug_columns
 from combo_lightning.data.sources.columns import UserTable, texts
-from combo_lightning.data.sources.table_entities import read_entities_table
+from combo_lightning.data.sources.drug_tables import read_drug_tables
+from combo_lightning.data.sources.table_entities import names_only, read_cells_table
 from combo_lightning.data.sources.table_layout import DOSE_UNITS, Layout, TableMapping, lay_out
 from combo_lightning.errors import InputError
 
@@ -36,17 +40,19 @@ _MEASUREMENTS = 1 << 18
 
 @dataclass(frozen=True)
 class EntityTables:
-    """What describes cell lines and drugs; None: nothing does.
+    """What describes cell lines and drugs.
 
     Args:
-        cells: Table of cell lines.
-        drugs: Table of drugs.
+        cells: Table of cell lines; None: nothing describes them.
+        drugs: Files of drugs; empty: nothing describes them.
         chemistry: Kinds of features to compute from SMILES.
+        merge_duplicates: Make drugs of one InChIKey one drug.
     """
 
     cells: Path | None
-    drugs: Path | None
+    drugs: Sequence[Path]
     chemistry: Sequence[str]
+    merge_duplicates: bool = False
 
 
 def read_responses(table: UserTable, layout: Layout, dropped: Counter[str]) -> Iterator[Any]:
@@ -154,6 +160,13 @@ def _weights(
     return weight_R
 
 
+def _drugs(entities: EntityTables, wanted: Sequence[str]) -> tuple[Entities, JoinReport | None]:
+    if entities.drugs:
+        return read_drug_tables(entities.drugs, wanted, entities.chemistry)
+    logger.info("no --drugs file: the drugs have no features")
+    return build_entities("drug", wanted, names_only(wanted), []), None
+
+
 def prepare_table(
     responses: Path,
     response: str,
@@ -199,17 +212,17 @@ def prepare_table(
                 f"{table.where} has no row with a cell line, a drug and a response; dropped were "
                 + (", ".join(f"{n} ({reason})" for reason, n in dropped.items()) or "none")
             )
-        cells, cell_report = read_entities_table(entities.cells, "cell", list(seen["cell"]), ())
-        drugs, drug_report = read_entities_table(
-            entities.drugs, "drug", list(seen["drug"]), entities.chemistry
-        )
+        cells, cell_report = read_cells_table(entities.cells, list(seen["cell"]))
+        drugs, drug_report = _drugs(entities, list(seen["drug"]))
+        if entities.merge_duplicates:
+            drugs = merge_duplicates(writer, drugs)
         reports = [report for report in (cell_report, drug_report) if report is not None]
         for report in reports:
             logger.info("%s", "\n".join(report.lines()))
         for reason, count in dropped.items():
             if count:
                 logger.info("dropped %d: %s", count, reason)
-        files = [f for f in (responses, entities.cells, entities.drugs) if f is not None]
+        files = [f for f in (responses, entities.cells, *entities.drugs) if f is not None]
         stated = {"dropped": dict(dropped), "joins": [report.to_plain() for report in reports]}
         sources = [SourceFile.of(file) for file in files]
         return writer.finish(cells, drugs, sources, made_by | stated)

@@ -1,4 +1,4 @@
-"""The user's own tables of cell lines and drugs, with one column a feature.
+"""The user's own table of cell lines, with one column a feature; pieces of it serve drugs too.
 
 Shapes: E entities of the responses, F features, R rows of the file.
 """
@@ -14,9 +14,8 @@ import pandas as pd
 import pyarrow as pa
 
 from combo_lightning.data.blocks import FeatureBlock
-from combo_lightning.data.chemistry import drug_blocks, inchikey
-from combo_lightning.data.entities import Entities, EntityKind, build_entities
-from combo_lightning.data.names import JoinReport, cell_key, drug_key, match_names
+from combo_lightning.data.entities import Entities, build_entities
+from combo_lightning.data.names import JoinReport, cell_key, match_names
 from combo_lightning.data.sources.columns import (
     GUESSES,
     IDENTIFIERS,
@@ -33,60 +32,64 @@ logger = logging.getLogger(__name__)
 _LEFT = 8
 
 
-def read_entities_table(
-    path: Path | None, kind: EntityKind, wanted: Sequence[str], chemistry: Sequence[str]
+def read_cells_table(
+    path: Path | None, wanted: Sequence[str]
 ) -> tuple[Entities, JoinReport | None]:
-    """Read the table of cell lines or drugs: an id, a name, and one column a feature.
+    """Read the table of cell lines: an id, a tissue, and one column a feature.
 
-    Number columns become one feature block (``features``); a SMILES column gives computed blocks.
-    A table that stands the other way round (a row a feature, a column an entity) is turned.
+    Number columns become one feature block (``features``). A table that stands the other way round
+    (a row a feature, a column a line) is turned.
 
     Args:
         path: The table; None: there is none.
-        kind: "cell" or "drug".
-        wanted: Entities of the responses, which the ids are matched to.
-        chemistry: Kinds of features to compute from SMILES.
+        wanted: Cell lines of the responses, which the ids are matched to.
 
     Returns:
-        The wanted entities in that order, and which of them were found.
+        The wanted lines in that order, and which of them were found.
 
     Raises:
-        InputError: If nothing matches, rows of one entity disagree, or a value is no number.
+        InputError: If nothing matches, rows of one line disagree, or a value is no number.
     """
-    option = "--cells" if kind == "cell" else "--drugs"
     if path is None:
-        logger.info("no %s table: the %ss have no features", option, kind)
-        return build_entities(kind, wanted, _names(wanted), []), None
-    table = UserTable.open(path, option)
+        logger.info("no --cells table: the cells have no features")
+        return build_entities("cell", wanted, names_only(wanted), []), None
+    table = UserTable.open(path, "--cells")
     whole = table.read()
-    key = cell_key if kind == "cell" else drug_key
-    id_column = _id_column(table, whole, wanted, key)
+    id_column = id_column_of(table, whole, wanted, cell_key)
     offered = (
         table.columns[1:] if id_column is None else texts(whole.column(id_column)).to_pylist()
     )
     named = [name for name in offered if name is not None]
-    report = match_names(wanted, named, f"{kind}s in {option}", key=key)
+    report = match_names(wanted, named, "cells in --cells")
     if not report.matched:
         raise InputError(
-            f"{table.where}: none of the {len(wanted)} {kind}s of the responses is there; the "
+            f"{table.where}: none of the {len(wanted)} cells of the responses is there; the "
             f"file has {', '.join(named[:4])}, the responses have {', '.join(list(wanted)[:4])}"
         )
     found = [report.matched.get(name) for name in wanted]
     if id_column is None:
-        blocks = [_turned_block(table, whole, found)]
-        return build_entities(kind, wanted, _names(wanted), blocks), report
+        blocks = [turned_block(table, whole, found)]
+        return build_entities("cell", wanted, names_only(wanted), blocks), report
     row_E = _rows(table, whole, offered, found)
-    return _build(table, whole, id_column, row_E, kind, wanted, chemistry), report
+    return _build(table, whole, id_column, row_E, wanted), report
 
 
-def _names(wanted: Sequence[str]) -> dict[str, Sequence[Any]]:
+def names_only(wanted: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Give the annotations of entities of which nothing is known."""
     return {"name": list(wanted), "synonyms": [[] for _ in wanted]}
 
 
-def _id_column(
+def id_column_of(
     table: UserTable, whole: Any, wanted: Sequence[str], key: Callable[[str], str]
 ) -> str | None:
-    """Find the column that names the entities; None: each column is one of them."""
+    """Find the column that names the entities; None: each column is one of them.
+
+    Args:
+        table: The table.
+        whole: Its rows.
+        wanted: What the responses name.
+        key: The rule by which names match.
+    """
     keys = {key(name) for name in wanted}
     hits = {
         name: sum(v is not None and key(v) in keys for v in texts(whole.column(name)).to_pylist())
@@ -100,7 +103,7 @@ def _id_column(
     return best
 
 
-def _turned_block(table: UserTable, whole: Any, found: Sequence[str | None]) -> FeatureBlock:
+def turned_block(table: UserTable, whole: Any, found: Sequence[str | None]) -> FeatureBlock:
     """Read features that stand as rows.
 
     Raises:
@@ -150,50 +153,27 @@ def _build(
     whole: Any,
     id_column: str,
     row_E: npt.NDArray[np.int64],
-    kind: EntityKind,
     wanted: Sequence[str],
-    chemistry: Sequence[str],
 ) -> Entities:
-    """Put annotations, features and chemistry of the wanted entities together."""
+    """Put annotations and features of the wanted lines together."""
 
     def taken(column: str) -> list[str | None]:
         rows = pa.array(row_E, mask=row_E < 0)
         values: list[str | None] = texts(whole.column(column)).take(rows).to_pylist()
         return values
 
-    role = "tissue" if kind == "cell" else "smiles"
-    others = {"name": id_column if kind == "cell" else table.guess(GUESSES["name"], "name")}
-    others[role] = table.guess(GUESSES[role], role)
-    annotations = _names(wanted)
-    names = taken(others["name"] or id_column)
-    annotations["name"] = [name or w for name, w in zip(names, wanted, strict=True)]
-    blocks: list[FeatureBlock] = []
-    column = others[role]
-    if column is not None:
-        annotations[role] = taken(column)
-    elif chemistry:
-        logger.info("%s: no column of SMILES, so no features from structures", table.where)
-    if column is not None and kind == "drug":
-        structures = annotations[role]
-        annotations["inchikey"] = [
-            None if smiles is None else _inchikey(table, column, int(row), smiles, name)
-            for smiles, row, name in zip(structures, row_E, wanted, strict=True)
-        ]
-        blocks = drug_blocks(structures, list(wanted), chemistry)
-    measured = _measured_block(table, whole, {id_column, *others.values()}, row_E)
-    if measured is not None:
-        blocks.append(measured)
-    return build_entities(kind, wanted, annotations, blocks)
+    tissue = table.guess(GUESSES["tissue"], "tissue")
+    annotations = names_only(wanted)
+    names = zip(taken(id_column), wanted, strict=True)
+    annotations["name"] = [name or w for name, w in names]
+    if tissue is not None:
+        annotations["tissue"] = taken(tissue)
+    measured = measured_block(table, whole, {id_column, tissue}, row_E)
+    blocks = [] if measured is None else [measured]
+    return build_entities("cell", wanted, annotations, blocks)
 
 
-def _inchikey(table: UserTable, column: str, row: int, smiles: str, name: str) -> str:
-    try:
-        return inchikey(smiles, name)
-    except InputError as error:
-        raise InputError(f"{table.place(row)}, column '{column}': {error}") from error
-
-
-def _measured_block(
+def measured_block(
     table: UserTable, whole: Any, used: set[str | None], row_E: npt.NDArray[np.int64]
 ) -> FeatureBlock | None:
     """Take the number columns as features, and say which columns are none."""

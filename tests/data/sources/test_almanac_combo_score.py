@@ -18,7 +18,7 @@ from tests.data.sources.fixtures import (
 @pytest.fixture
 def files(tmp_path: Path) -> EntityFiles:
     return EntityFiles(
-        drugs=write_drugs(tmp_path / "drugs.csv"),
+        drugs=[write_drugs(tmp_path / "drugs.csv")],
         cells=write_cells(tmp_path / "cells.csv"),
         profiles={"protein": write_cellminer(tmp_path / "protein.txt")},
         genes=None,
@@ -95,8 +95,8 @@ def test_a_bad_table_is_refused_by_line_and_column(
 def test_a_bad_drug_table_is_refused_and_nothing_is_left(
     tmp_path: Path, files: EntityFiles, old: str, new: str, message: str
 ) -> None:
-    assert files.drugs is not None
-    files.drugs.write_text(files.drugs.read_text().replace(old, new))
+    (drugs,) = files.drugs
+    drugs.write_text(drugs.read_text().replace(old, new))
     scores = write_scores(tmp_path / "scores.csv")
     with pytest.raises(InputError, match=message):
         prepare_combo_scores(scores, files, tmp_path / "d", {}, overwrite=False)
@@ -105,11 +105,11 @@ def test_a_bad_drug_table_is_refused_and_nothing_is_left(
 
 
 def test_a_join_that_leaves_nothing_is_refused(tmp_path: Path, files: EntityFiles) -> None:
-    assert files.drugs is not None
-    text = files.drugs.read_text()
+    (drugs,) = files.drugs
+    text = drugs.read_text()
     for nsc in SMILES:
         text = text.replace(f"{nsc},", f"9{nsc},")
-    files.drugs.write_text(text)
+    drugs.write_text(text)
     scores = write_scores(tmp_path / "scores.csv")
     with pytest.raises(InputError, match="none of the 3 NSC numbers"):
         prepare_combo_scores(scores, files, tmp_path / "d", {}, overwrite=False)

@@ -14,7 +14,7 @@ from combo_lightning.data.sources.almanac_growth import prepare_growth
 from combo_lightning.errors import InputError
 from tests.data.sources.fixtures import block, well, write_growth
 
-NO_FILES = EntityFiles(drugs=None, cells=None, profiles={}, genes=None, chemistry=())
+NO_FILES = EntityFiles(drugs=[], cells=None, profiles={}, genes=None, chemistry=())
 PERCENT = [50.0, 40.5, 30.0, 20.0, -10.0, 0.0, 5.0, 60.0, 70.25]
 EXPECTED: list[float | None] = [60.0, 40.0, 30.5, 20.0, 0.0, -5.0, 5.5, 60.0, 80.0]
 # score of each well, by hand: 10 -1 1 0 10 -5 1 0 10

@@ -35,7 +35,7 @@ def prepare(tmp_path: Path) -> Prepare:
                 path.write_text(text)
         source = paths["responses"]
         assert source is not None
-        entities = EntityTables(None, paths["drugs"], ())
+        entities = EntityTables(None, [paths["drugs"]] if paths["drugs"] else [], ())
         out = tmp_path / "set"
         made = prepare_table(
             source,

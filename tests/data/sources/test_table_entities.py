@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from combo_lightning.data.entities import Entities, EntityKind
-from combo_lightning.data.sources.table_entities import read_entities_table
+from combo_lightning.data.entities import Entities
+from combo_lightning.data.sources.table_entities import read_cells_table
 from combo_lightning.errors import InputError
 
 
@@ -14,12 +14,10 @@ def read(
     tmp_path: Path,
     text: str,
     wanted: list[str],
-    kind: EntityKind = "cell",
-    chemistry: tuple[str, ...] = (),
 ) -> Entities:
     path = tmp_path / "table.csv"
     path.write_text(text)
-    entities, report = read_entities_table(path, kind, wanted, chemistry)
+    entities, report = read_cells_table(path, wanted)
     assert report is not None
     return entities
 
@@ -48,7 +46,7 @@ def test_the_other_orientation_gives_the_same_features(tmp_path: Path) -> None:
 def test_parquet_with_a_named_index_reads_as_csv_does(tmp_path: Path) -> None:
     frame = pd.DataFrame({"TP53": [1.0, np.nan], "MYC": [2, 4]}, index=["MCF7", "HL60"])
     frame.to_parquet(tmp_path / "t.parquet")
-    cells, _ = read_entities_table(tmp_path / "t.parquet", "cell", ["HL-60(TB)", "MCF7"], ())
+    cells, _ = read_cells_table(tmp_path / "t.parquet", ["HL-60(TB)", "MCF7"])
     block = cells.blocks["features"]
     assert block.feature_names == ("TP53", "MYC")
     np.testing.assert_array_equal(block.values_EF, [[np.nan, 4], [1, 2]])
@@ -57,30 +55,17 @@ def test_parquet_with_a_named_index_reads_as_csv_does(tmp_path: Path) -> None:
 def test_a_line_that_the_table_lacks_has_no_features_and_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("cell,x\nMCF7,1\nSF-268,2\n")
-    cells, report = read_entities_table(path, "cell", ["MCF7", "SF-269"], ())
+    cells, report = read_cells_table(path, ["MCF7", "SF-269"])
     assert report is not None
     assert report.unmatched == {"SF-269": "SF-268"}
     np.testing.assert_array_equal(cells.blocks["features"].values_EF, [[1], [np.nan]])
 
 
 def test_without_a_table_entities_have_names_only() -> None:
-    drugs, report = read_entities_table(None, "drug", ["a", "b"], ("morgan",))
+    cells, report = read_cells_table(None, ["a", "b"])
     assert report is None
-    assert drugs.ids == ("a", "b")
-    assert drugs.blocks == {}
-
-
-def test_structures_give_blocks_and_keys_and_may_be_missing(tmp_path: Path) -> None:
-    text = "NSC,drug name,CID,Smiles,logp\n1,ethanol,702,CCO,-0.3\n2,unknown,,,1\n"
-    drugs = read(tmp_path, text, ["1", "2"], "drug", ("descriptors", "maccs"))
-    assert list(drugs.blocks) == ["descriptors", "maccs", "features"]
-    assert drugs.annotation("name") == ["ethanol", "unknown"]
-    assert drugs.annotation("smiles") == ["CCO", None]
-    assert drugs.annotation("inchikey") == ["LFQSCWFLJHTTHZ-UHFFFAOYSA-N", None]
-    missing = np.isnan(drugs.blocks["maccs"].values_EF).all(axis=1)
-    assert missing.tolist() == [False, True]
-    # A PubChem number measures nothing.
-    assert drugs.blocks["features"].feature_names == ("logp",)
+    assert cells.ids == ("a", "b")
+    assert cells.blocks == {}
 
 
 def test_columns_that_are_no_features_are_named(
@@ -96,36 +81,27 @@ def test_columns_that_are_no_features_are_named(
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "message"),
+    ("text", "message"),
     [
         (
             "cell,x\nMCF7,1\nHL60,2\nMCF7,3\n",
-            "cell",
             r"line 4: 'MCF7' stood in .* line 2 already, and they disagree in column 'x' \('1'",
         ),
-        ("cell,x\nA549,1\nSF268,2\n", "cell", "none of the 1 cells .* has A549, SF268.* MCF7"),
-        ("cell,x\nMCF7,1\nHL60,2\nSR,abc\n", "cell", "line 4, column 'x' holds 'abc'; it must"),
-        ("cell,x\nMCF7,1\nHL60,inf\n", "cell", "line 3, column 'x' holds 'inf'"),
-        ("cell,x\nMCF7,1e300\nHL60,1\n", "cell", "feature 'x' is infinite"),
-        ("cell,x\nMCF-7,1\nMCF_7,2\n", "cell", "'MCF7' could be 'MCF-7' or 'MCF_7'"),
+        ("cell,x\nA549,1\nSF268,2\n", "none of the 1 cells .* has A549, SF268.* MCF7"),
+        ("cell,x\nMCF7,1\nHL60,2\nSR,abc\n", "line 4, column 'x' holds 'abc'; it must"),
+        ("cell,x\nMCF7,1\nHL60,inf\n", "line 3, column 'x' holds 'inf'"),
+        ("cell,x\nMCF7,1e300\nHL60,1\n", "feature 'x' is infinite"),
+        ("cell,x\nMCF-7,1\nMCF_7,2\n", "'MCF7' could be 'MCF-7' or 'MCF_7'"),
         (
             "gene,MCF7,y\nTP53,1,1\nTP53,2,1\n",
-            "cell",
             "line 3: the feature 'TP53' stands there ag",
         ),
-        ("gene,MCF7,y\nTP53,1,1\n,2,1\n", "cell", "line 3: a feature has no name; column 'gene'"),
-        (
-            "nsc,smiles\nx,CCO\nMCF7,C1CC\n",
-            "drug",
-            r"line 3, column 'smiles': drug 'MCF7': RDKit cannot read the SMILES 'C1CC'",
-        ),
+        ("gene,MCF7,y\nTP53,1,1\n,2,1\n", "line 3: a feature has no name; column 'gene'"),
     ],
 )
-def test_a_table_that_does_not_fit_says_where(
-    tmp_path: Path, text: str, kind: EntityKind, message: str
-) -> None:
+def test_a_table_that_does_not_fit_says_where(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read(tmp_path, text, ["MCF7"], kind)
+        read(tmp_path, text, ["MCF7"])
 
 
 def test_equal_rows_of_one_entity_count_once(tmp_path: Path) -> None:
@@ -139,7 +115,7 @@ def test_a_wide_table_keeps_every_gene_in_its_place(tmp_path: Path) -> None:
     frame = pd.DataFrame(draw.normal(size=(60, 3_000)).round(3))
     frame.insert(0, "cell", lines)
     frame.to_csv(tmp_path / "t.csv", index=False)
-    cells, _ = read_entities_table(tmp_path / "t.csv", "cell", lines, ())
+    cells, _ = read_cells_table(tmp_path / "t.csv", lines)
     np.testing.assert_allclose(
         cells.blocks["features"].values_EF, frame.drop(columns="cell").to_numpy(), rtol=1e-6
     )
