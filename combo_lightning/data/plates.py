@@ -111,7 +111,8 @@ class PlateReadings:
         codes = self._codes[name]
         place = [codes.setdefault(value, len(codes)) for value in column.dictionary.to_pylist()]
         index = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        return np.append(np.array(place, dtype=np.int64), -1)[index]
+        codes_N: Codes = np.append(np.array(place, dtype=np.int64), -1)[index]
+        return codes_N
 
     def drifts(self) -> list[tuple[str, Drift]]:
         """Find the plates that drift, by their names; see `drifting_plates`."""

@@ -58,7 +58,7 @@ MICROMOLAR = 10 ** (LOG_MOLAR + 6)
         (
             "growth",
             np.linspace(-0.9, 1.2, 100),
-            "look like fractions, and percent growth is expected",
+            "look like fractions, and percent growth",
         ),
         ("auc", np.linspace(20, 99, 100), "look like percent"),
         ("zscore", np.linspace(40, 45, 100), "Z-scores have about 0"),
