@@ -18,8 +18,6 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-# How far beyond the tested doses ec50 may lie, in log10. Farther is not told apart by the data.
-_BEYOND = 1.0
 _SLOPES = (0.1, 8.0)
 _GRID_SLOPES = (0.3, 0.7, 1.2, 2.0, 4.0)
 _GRID_DOSES = 24
@@ -36,10 +34,13 @@ class HillBounds:
     Args:
         start: Lowest and highest response without drug; equal: it is fixed.
         end: Lowest and highest response at an infinite dose; equal: it is fixed.
+        beyond: How far ec50 may lie from the tested doses, in log10. With a free end the data do
+            not tell it apart much farther.
     """
 
     start: tuple[float, float] = (100.0, 100.0)
     end: tuple[float, float] = (0.0, 100.0)
+    beyond: float = 1.0
 
 
 # Viability in percent: three parameters, no effect without drug.
@@ -206,8 +207,8 @@ def _box(
     """Give the lowest and highest value of each parameter, ``[4, S]``."""
     full = np.ones_like(lowest)
     starts = (start, start) if start is not None else [full * b for b in bounds.start]
-    low = np.stack([starts[0], full * bounds.end[0], lowest - _BEYOND, full * _SLOPES[0]])
-    high = np.stack([starts[1], full * bounds.end[1], highest + _BEYOND, full * _SLOPES[1]])
+    low = np.stack([starts[0], full * bounds.end[0], lowest - bounds.beyond, full * _SLOPES[0]])
+    high = np.stack([starts[1], full * bounds.end[1], highest + bounds.beyond, full * _SLOPES[1]])
     return low, high
 
 
