@@ -82,6 +82,11 @@ class HillFits:
         parameters = (self.start, self.end, self.log10_ec50, self.slope)
         return _hill(log10_molar_SP, *(p[:, None] for p in parameters))
 
+    def predict_one(self, row: int, log10_molar: Floats) -> Floats:
+        """Give one curve's responses at doses."""
+        curve = (self.start, self.end, self.log10_ec50, self.slope)
+        return _hill(log10_molar, *(parameter[row] for parameter in curve))
+
     def log10_ic50(self, level: float = 50.0) -> Floats:
         """Find the dose at which the curves reach a level: the absolute IC50.
 
