@@ -31,7 +31,7 @@ _SINGLE = ("cellline", "drugname", "viability1")
 _PAIR = ("cellline", "druganame", "drugbname", "viability1")
 _REPLICATE = re.compile(r"viability[0-9]+")
 # The micro sign is lost or doubled where somebody saved it as CSV: "(µM)", "(uM)", "(?M)".
-_DOSE = "{drug}conc(?:entration)?(?:[^a-z]*|.{{0,2}}m)"
+_DOSE = r"drug{letter}conc(?:entration)?(?:(?:u|µ|μ|âµ|\?|\ufffd)m)?"
 # Fractions of untreated wells; percents would have a middle far above.
 _MIDDLE = 5.0
 
@@ -146,8 +146,9 @@ def _read(table: UserTable, letters: Sequence[str]) -> list[Block]:
 
 
 def _doses(table: UserTable, rows: pa.Table, names: dict[str, str], letter: str) -> Floats:
-    pattern = re.compile(_DOSE.format(drug=f"drug{letter}"))
-    column = next((names[name] for name in names if pattern.fullmatch(name)), None)
+    pattern = re.compile(_DOSE.format(letter=letter))
+    known = {name: re.sub(r"[\s_.()]", "", name.lower()) for name in names.values()}
+    column = next((name for name, word in known.items() if pattern.fullmatch(word)), None)
     if column is None:
         raise InputError(
             f"{table.where} has no column 'drug{letter.upper()} Conc (µM)'; it has "
