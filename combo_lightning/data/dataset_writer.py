@@ -5,7 +5,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from combo_lightning import __version__
 from combo_lightning.data.dataset import MANIFEST, RESPONSES, TABLES, SourceFile, sha256_of
 from combo_lightning.data.entities import Entities, write_entities
+from combo_lightning.data.plausibility import Plausibility
 from combo_lightning.data.schema import (
     SCHEMA_VERSION,
     ResponseKind,
@@ -27,6 +28,29 @@ from combo_lightning.data.schema import (
     response_schema,
 )
 from combo_lightning.errors import InputError
+
+
+@dataclass(frozen=True)
+class Target:
+    """The data set that a command makes.
+
+    Args:
+        out: Its directory.
+        made_by: The command, for the manifest.
+        overwrite: Replace a data set that is there.
+        accept: Checks of `plausibility.CHECKS` to pass over.
+    """
+
+    out: Path
+    made_by: Mapping[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
+    accept: Sequence[str] = ()
+
+    def writer(self, kind: ResponseKind, num_slots: int) -> "DatasetWriter":
+        """Give the writer of the data set; see `DatasetWriter`."""
+        return DatasetWriter(
+            self.out, kind, num_slots, overwrite=self.overwrite, accept=self.accept
+        )
 
 
 class DatasetWriter:
@@ -41,14 +65,22 @@ class DatasetWriter:
         num_slots: K, the most drugs that one row combines.
         overwrite: Replace a data set that stands there already (only a data set, never another
             directory).
+        accept: Checks of `plausibility.CHECKS` to pass over.
 
     Raises:
         InputError: If `out` exists and may not be replaced, or cannot be written.
     """
 
     def __init__(
-        self, out: Path, kind: ResponseKind, num_slots: int, *, overwrite: bool = False
+        self,
+        out: Path,
+        kind: ResponseKind,
+        num_slots: int,
+        *,
+        overwrite: bool = False,
+        accept: Sequence[str] = (),
     ) -> None:
+        self._plausibility = Plausibility(kind, num_slots, accept)
         self._out = Path(out)
         self._kind = kind
         self._schema = response_schema(num_slots)
@@ -88,7 +120,8 @@ class DatasetWriter:
 
         Args:
             rows: Columns ``cell_id``, ``drug_1..K`` and ``response``; ``log10_molar_1..K`` where
-                the response is per dose; ``weight`` (default 1) and ``study`` (default null).
+                the response is per dose; ``weight`` (default 1) and ``study`` (default null). The
+                checks of `plausibility` read ``place`` and ``plate`` too.
 
         Raises:
             InputError: If a response, weight or dose is not finite, a weight is negative, a row
@@ -96,18 +129,22 @@ class DatasetWriter:
         """
         if isinstance(rows, pd.DataFrame):
             rows = pa.Table.from_pandas(rows, preserve_index=False)
-        table: Any = rows
-        count = len(table)
+        given: Any = rows
+        count = len(given)
         columns = []
-        for field in self._schema:
-            if field.name in table.column_names:
-                columns.append(table.column(field.name).cast(field.type))
-            elif field.name == "weight":
+        for column in self._schema:
+            if column.name in given.column_names:
+                columns.append(given.column(column.name).cast(column.type))
+            elif column.name == "weight":
                 columns.append(pa.array(np.ones(count, dtype=np.float32)))
             else:
-                columns.append(pa.nulls(count, field.type))
-        table = pa.table(columns, schema=self._schema)
+                columns.append(pa.nulls(count, column.type))
+        table: Any = pa.table(columns, schema=self._schema)
         self._check(table)
+        seen = table
+        for name in {"place", "plate"} & set(given.column_names):
+            seen = seen.append_column(name, given.column(name))
+        self._plausibility.see(seen)
         for kind, names in (("cell", ["cell_id"]), ("drug", drug_columns(self._num_slots))):
             for name in names:
                 used = pc.unique(table.column(name).cast(pa.string())).to_pylist()
@@ -181,10 +218,12 @@ class DatasetWriter:
             The data set's directory.
 
         Raises:
-            InputError: If there are no rows, or a row names an unknown cell line or drug.
+            InputError: If there are no rows, a row names an unknown cell line or drug, or the
+                measurements are implausible.
         """
         if not self._rows:
             raise InputError(f"no measurement is left to write to {self._out}")
+        self._plausibility.judge()
         for entities in (cells, drugs):
             unknown = sorted(self._ids[entities.kind] - set(entities.ids))
             if unknown:

@@ -20,11 +20,12 @@ import pyarrow.csv as pacsv
 
 from combo_lightning.data.cell_names import KnownLine
 from combo_lightning.data.dataset import SourceFile, kind_named
-from combo_lightning.data.dataset_writer import DatasetWriter
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.growth import expected_growth, score
 from combo_lightning.data.identity import combine_codes
 from combo_lightning.data.schema import ResponseKind
+from combo_lightning.data.sources.columns import reads_as_number
 from combo_lightning.data.sources.raw_text import find_columns, is_gzip, require_file
 from combo_lightning.data.sources.screen_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.errors import InputError
@@ -222,7 +223,7 @@ class GrowthFile:
             values = pc.cast(column, pa.float64())
         except pa.ArrowInvalid:
             fields = enumerate(column.to_pylist())
-            i, text = next((i, t) for i, t in fields if t is not None and not _is_number(t))
+            i, text = next((i, t) for i, t in fields if t is not None and not reads_as_number(t))
             raise InputError(
                 f"{OPTION}: {self.path}, line {self._row + int(line[i]) + 1}, column '{name}' "
                 f"holds '{text}', which is no number"
@@ -243,23 +244,13 @@ class GrowthFile:
             self.tissue[cell] = self.tissue.get(cell) or name
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def prepare_growth(
     growth: Path,
     response: str,
     files: EntityFiles,
-    out: Path,
-    made_by: dict[str, Any],
+    target: Target,
     *,
     fraction: bool = False,
-    overwrite: bool = False,
 ) -> Path:
     """Turn a growth file into a data set.
 
@@ -268,10 +259,8 @@ def prepare_growth(
         response: "growth" (every well), "min-growth" (lowest growth of a pair in a line over its
             doses, the published Combo model's) or "combo-score" (by the published rule).
         files: What describes cell lines and drugs.
-        out: The data set to make.
-        made_by: The command and its options, for the manifest.
+        target: The data set to make.
         fraction: Divide growth by 100, as the published Combo model does.
-        overwrite: Replace a data set that is there.
 
     Returns:
         The data set's directory.
@@ -285,7 +274,7 @@ def prepare_growth(
             raise InputError("--fraction is for growth; a ComboScore stays in points")
         kind = replace(kind, unit="fraction growth")
     source = GrowthFile(growth)
-    with DatasetWriter(out, kind, 2, overwrite=overwrite) as writer:
+    with target.writer(kind, 2) as writer:
         if response == "growth":
             for wells in source.batches():
                 if len(wells):
@@ -311,7 +300,7 @@ def prepare_growth(
             logger.info("dropped %d: %s", count, reason)
         stated = {"dropped": dropped, "joins": [report.to_plain() for report in reports]}
         return writer.finish(
-            cells, drugs, [SourceFile.of(growth), *files.sources()], made_by | stated
+            cells, drugs, [SourceFile.of(growth), *files.sources()], {**target.made_by, **stated}
         )
 
 
@@ -325,6 +314,7 @@ def _rows(
         "cell_id": named(wells.cell_N, source.cells.names),
         "drug_1": named(wells.drug_N2[:, 0], source.drugs.names),
         "drug_2": named(wells.drug_N2[:, 1], source.drugs.names),
+        "plate": named(wells.plate_N, source.plates.names),
         "response": pa.array((values / 100 if fraction else values).astype(np.float32)),
     }
     if kind.per_dose:

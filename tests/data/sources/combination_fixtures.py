@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.sources.screen import ScreenRequest, prepare_screen
 from combo_lightning.data.sources.screen_entities import EntityFiles
 from combo_lightning.data.sources.screen_formats import screen_formats
@@ -17,8 +18,8 @@ NO_FILES = EntityFiles([], None, {}, None, ())
 def prepare(path: Path, response: str, wells: WellMeasure | None = None) -> ScreenDataset:
     """Prepare a screen beside its file."""
     request = ScreenRequest(path, response, NO_FILES)
-    out = path.parent / "out"
-    return read_dataset(prepare_screen(request, screen_formats(wells), out, {}, overwrite=True))
+    target = Target(path.parent / "out", {}, overwrite=True)
+    return read_dataset(prepare_screen(request, screen_formats(wells), target))
 
 
 def rows_of(dataset: ScreenDataset, digits: int = 3) -> list[tuple[Any, ...]]:

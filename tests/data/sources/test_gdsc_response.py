@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.sources.screen import ScreenRequest, prepare_screen
 from combo_lightning.data.sources.screen_entities import EntityFiles
 from combo_lightning.data.sources.screen_formats import FORMATS
@@ -35,7 +36,7 @@ def prepare(
     request = ScreenRequest(path, response, EntityFiles([], None, {}, None, ()), slots)
     made_by = {"command": ["x"]}
     return read_dataset(
-        prepare_screen(request, FORMATS, tmp_path / "out", made_by, overwrite=True)
+        prepare_screen(request, FORMATS, Target(tmp_path / "out", made_by, overwrite=True))
     )
 
 

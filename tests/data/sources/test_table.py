@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.sources.table import EntityTables, prepare_table
 from combo_lightning.data.sources.table_layout import TableMapping
 from combo_lightning.errors import InputError
@@ -42,9 +43,7 @@ def prepare(tmp_path: Path) -> Prepare:
             kind,
             TableMapping(**mapping),
             entities,
-            out,
-            {"command": ["x"]},
-            overwrite=True,
+            Target(out, {"command": ["x"]}, overwrite=True),
         )
         return read_dataset(made)
 
@@ -145,7 +144,7 @@ def doses_of(dataset: ScreenDataset) -> list[list[float]]:
     return [[round(dose, 4) for dose in row] for row in dataset.responses.log10_molar_NK.tolist()]
 
 
-DOSED = "cell,drug_1,{a},drug_2,{b},growth\nA,x,1,y,{low},50\n"
+DOSED = "cell,drug_1,{a},drug_2,{b},growth\nA,x,{high},y,{low},50\n"
 
 
 @pytest.mark.parametrize(
@@ -164,8 +163,10 @@ DOSED = "cell,drug_1,{a},drug_2,{b},growth\nA,x,1,y,{low},50\n"
 def test_doses_become_log10_molar_whatever_their_unit(
     prepare: Prepare, a: str, b: str, unit: str | None, shift: float
 ) -> None:
-    dataset = prepare(DOSED.format(a=a, b=b, low="0.01"), kind="growth", dose_unit=unit)
-    assert doses_of(dataset) == [[shift, shift - 2]]
+    dataset = prepare(
+        DOSED.format(a=a, b=b, high="0.1", low="0.001"), kind="growth", dose_unit=unit
+    )
+    assert doses_of(dataset) == [[shift - 1, shift - 3]]
 
 
 @pytest.mark.parametrize(
@@ -175,8 +176,8 @@ def test_doses_become_log10_molar_whatever_their_unit(
 def test_logarithmic_doses_are_taken_as_they_are(
     prepare: Prepare, a: str, b: str, unit: str | None
 ) -> None:
-    dataset = prepare(DOSED.format(a=a, b=b, low="-7.5"), kind="growth", dose_unit=unit)
-    assert doses_of(dataset) == [[1, -7.5]]
+    dataset = prepare(DOSED.format(a=a, b=b, high="-1", low="-7.5"), kind="growth", dose_unit=unit)
+    assert doses_of(dataset) == [[-1, -7.5]]
 
 
 def test_a_dose_of_zero_means_that_the_drug_was_not_given(prepare: Prepare) -> None:
@@ -287,3 +288,14 @@ def test_the_score_table_reads_as_the_sources_own_reader_reads_it(
     assert len(dataset.responses) == 275_761
     assert (len(dataset.cells), len(dataset.drugs)) == (59, 105)  # MDA-N has no score
     assert dataset.responses.response_N.mean() == pytest.approx(-22, abs=0.5)
+
+
+def test_a_column_of_plates_shows_which_drift(prepare: Prepare) -> None:
+    draw = np.random.default_rng(4)
+    rows = [
+        f"L{i % 6},d{i % 11},P{i % 7},{draw.normal(0, 10) + 60 * (i % 7 == 2):.2f}"
+        for i in range(700)
+    ]
+    text = "\n".join(["cell,drug,plate,response", *rows])
+    with pytest.raises(InputError, match=r"'P2' by \+\d+\.?\d* over 100 .*accept \[plates\]"):
+        prepare(text)
