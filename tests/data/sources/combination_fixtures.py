@@ -1,5 +1,7 @@
 """Small combination screens in the official layouts, and reading them to plain rows."""
 
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,15 @@ def rows_of(dataset: ScreenDataset, digits: int = 3) -> list[tuple[Any, ...]]:
             row += [round(float(x), digits) if x == x else None for x in doses[i]]
         rows.append((*row, round(float(responses.response_N[i]), digits)))
     return sorted(rows, key=str)
+
+
+@cache
+def plain_rows(content: bytes, response: str) -> list[tuple[Any, ...]]:
+    """Give the rows of a plain file, which all ways of writing it are compared with."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plain.csv"
+        path.write_bytes(content)
+        return rows_of(prepare(path, response))
 
 
 # What wells of two drugs read: percent inhibition at doses of 0, 1, 10, 1000 nM each.

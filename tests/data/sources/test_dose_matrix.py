@@ -10,6 +10,7 @@ from tests.data.sources.combination_fixtures import (
     DOSES,
     INHIBITION,
     dose_table,
+    plain_rows,
     prepare,
     rows_of,
 )
@@ -203,5 +204,5 @@ def test_three_drugs_are_not_read_as_two(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", list(variants(TABLE)), ids=lambda variant: variant.name)
 def test_no_way_of_writing_the_table_is_read_wrong(variant: Variant, tmp_path: Path) -> None:
-    truth = rows_of(prepare(write(tmp_path, TABLE.text(), "plain.csv"), "viability"))
+    truth = plain_rows(TABLE.content(), "viability")
     judge(variant, tmp_path, lambda path: rows_of(prepare(path, "viability")), truth)

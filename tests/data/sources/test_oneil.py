@@ -8,6 +8,7 @@ from tests.data.sources.combination_fixtures import (
     PAIR_HEADER,
     SINGLE_HEADER,
     oneil_rows,
+    plain_rows,
     prepare,
     rows_of,
 )
@@ -142,7 +143,5 @@ def test_wrong_values_are_refused(tmp_path: Path, old: str, new: str, message: s
 def test_no_way_of_writing_the_tables_is_read_wrong(
     table: Table, variant: Variant, tmp_path: Path
 ) -> None:
-    plain = tmp_path / "plain.csv"
-    plain.write_bytes(table.content())
-    truth = rows_of(prepare(plain, "viability"))
+    truth = plain_rows(table.content(), "viability")
     judge(variant, tmp_path, lambda path: rows_of(prepare(path, "viability")), truth)
