@@ -179,7 +179,7 @@ def screen(
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     merge_duplicates: bool = False,
     slots: int | None = None,
-    wells: Literal["viability", "inhibition"] | None = None,
+    wells: Literal["viability", "inhibition", "growth"] | None = None,
     accept: tuple[Check, ...] = (),
     overwrite: bool = False,
 ) -> None:

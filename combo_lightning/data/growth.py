@@ -65,6 +65,22 @@ def score(expected: Floats, measured: Floats) -> Floats:
     return np.asarray(np.sign(difference) * np.floor(np.abs(difference) + 0.5))
 
 
+def combo_scores(growth_NAB: Floats) -> Floats:
+    """Sum the scores of dose matrices' wells: their ComboScores.
+
+    Args:
+        growth_NAB: Percent growth, ``[N, A, B]``; the first row and column are the drugs alone.
+
+    Returns:
+        ComboScores, ``[N]``; NaN where a well is missing.
+    """
+    alone = np.broadcast_arrays(growth_NAB[:, 1:, :1], growth_NAB[:, :1, 1:])
+    pairs = np.stack([side.reshape(-1) for side in alone], axis=1)
+    measured = growth_NAB[:, 1:, 1:]
+    expected = np.round(expected_growth(pairs), 3).reshape(measured.shape)
+    return np.asarray(score(expected, measured).sum(axis=(1, 2)))
+
+
 def growth_crossing(
     log10_molar: Floats, growth_percent: Floats, level: float
 ) -> tuple[float, str]:

@@ -149,8 +149,7 @@ def convert_response(values: Floats, have: str, want: str) -> Floats:
     if source.quantity != target.quantity and "growth" in (source.quantity, target.quantity):
         raise InputError(
             f"{source.quantity} cannot be converted to {target.quantity}: that needs the cells at "
-            "time zero (T0), which the response does not hold; prepare it as "
-            f"{'viability' if target.quantity == 'growth' else 'growth'}"
+            "time zero (T0), which the response does not hold; take it as what it is"
         )
     fraction = values / source.scale
     if source.quantity != target.quantity:

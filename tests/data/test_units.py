@@ -105,9 +105,9 @@ def test_responses_are_converted(value: float, have: str, want: str, expected: f
 @pytest.mark.parametrize("have", [name for name in RESPONSE_UNITS if "growth" not in name])
 @pytest.mark.parametrize("want", ["growth_percent", "growth_fraction"])
 def test_growth_needs_time_zero_either_way(have: str, want: str) -> None:
-    with pytest.raises(InputError, match=r"cannot be converted to growth: .*prepare it as viab"):
+    with pytest.raises(InputError, match=r"cannot be converted to growth: .*take it as what"):
         convert_response(np.ones(2), have, want)
-    with pytest.raises(InputError, match=r"needs the cells at time zero \(T0\).*prepare it as gr"):
+    with pytest.raises(InputError, match=r"needs the cells at time zero \(T0\).*take it as what"):
         convert_response(np.ones(2), want, have)
 
 

@@ -19,8 +19,14 @@ from combo_lightning.data.sources.dose_sheet import is_dose_sheet, read_dose_she
 from combo_lightning.data.sources.long_screen import find_column, header_of, open_table
 from combo_lightning.data.sources.screen import OPTION, ScreenSource
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
-from combo_lightning.data.sources.well_units import WellMeasure, viability_of
-from combo_lightning.data.sources.wells import RESPONSES, Block, WellsSource, slots_of
+from combo_lightning.data.sources.well_units import WellMeasure, in_percent
+from combo_lightning.data.sources.wells import (
+    OF_GROWTH,
+    RESPONSES,
+    Block,
+    WellsSource,
+    slots_of,
+)
 from combo_lightning.data.units import concentration_unit, to_log10_molar
 from combo_lightning.errors import InputError
 
@@ -35,7 +41,9 @@ _UNITS = (
     ("conc_unit2", "conc_c_unit", "conc_col_unit"),
 )
 _CELL = ("cell_line_name", "cell_line", "cell")
-_STATED = {"viability": "viability", "inhibition": "inhibition", "response": None}
+_STATED: dict[str, WellMeasure | None] = {
+    "viability": "viability", "inhibition": "inhibition", "growth": "growth", "response": None,
+}  # fmt: skip
 _NEEDED = (_BLOCK, *_DRUGS, *_DOSES, _UNITS[0])
 
 
@@ -44,13 +52,13 @@ class DoseMatrixFormat:
     """Dose matrices, long or as sheets.
 
     Args:
-        wells: Whether the responses are "viability" or "inhibition"; None: as the column is
-            called, or as the untreated wells tell.
+        wells: What the responses are; None: as the column is called, else viability or
+            inhibition as the untreated wells tell.
     """
 
     wells: WellMeasure | None = None
     name: str = "dose matrices"
-    responses: Sequence[str] = RESPONSES
+    responses: Sequence[str] = (*RESPONSES, *OF_GROWTH)
 
     def recognises(self, path: Path, option: str) -> bool:
         """Tell from the columns of the long table, or the first line of a sheet."""
@@ -71,7 +79,7 @@ class DoseMatrixFormat:
         Raises:
             InputError: If a block or a value is not what it must be.
         """
-        stated: str | None = self.wells
+        stated = self.wells
         if is_dose_sheet(path, OPTION):
             blocks = read_dose_sheet(path, OPTION)
         else:
@@ -85,29 +93,32 @@ class DoseMatrixFormat:
             num_slots=slots_of(response),
             lines=SeenLines(),
             drugs=SeenDrugs(path, OPTION, self.name),
-            blocks=iter(_as_viability(blocks, stated, f"{OPTION}: {path}")),
+            blocks=iter(_in_percent(blocks, stated, response, f"{OPTION}: {path}")),
             response=response,
         )
 
 
-def _as_viability(blocks: Sequence[Block], stated: str | None, where: str) -> list[Block]:
-    """Turn blocks that hold the file's own numbers into viability.
+def _in_percent(
+    blocks: Sequence[Block], stated: WellMeasure | None, response: str, where: str
+) -> list[Block]:
+    """Turn blocks that hold the file's own numbers into what a response is made of.
 
     Raises:
-        InputError: If there are none, or they cannot be viability or inhibition.
+        InputError: If there are none, or they cannot be what they are said to be.
     """
     if not blocks:
         raise InputError(f"{where} holds no block")
     doses = np.concatenate([block.log10_molar for block in blocks])
-    values = np.concatenate([block.viability for block in blocks])
+    values = np.concatenate([block.percent for block in blocks])
     untreated = ~np.isfinite(doses).any(axis=1)
-    viability = viability_of(values, untreated, stated, where)
-    ends = np.cumsum([len(block.viability) for block in blocks])
-    parts = np.split(viability, ends[:-1])
-    return [replace(block, viability=part) for block, part in zip(blocks, parts, strict=True)]
+    wanted: WellMeasure = "growth" if response in OF_GROWTH else "viability"
+    percent = in_percent(values, untreated, (stated, wanted), where)
+    ends = np.cumsum([len(block.percent) for block in blocks])
+    parts = np.split(percent, ends[:-1])
+    return [replace(block, percent=part) for block, part in zip(blocks, parts, strict=True)]
 
 
-def _long_blocks(table: UserTable, default_cell: str) -> tuple[list[Block], str | None]:
+def _long_blocks(table: UserTable, default_cell: str) -> tuple[list[Block], WellMeasure | None]:
     """Read a long table: its blocks with the file's own numbers, and what the column is called.
 
     Raises:

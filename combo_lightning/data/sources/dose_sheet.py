@@ -45,7 +45,7 @@ def is_dose_sheet(path: Path, option: str) -> bool:
 def read_dose_sheet(path: Path, option: str) -> list[Block]:
     """Read all blocks of a sheet, or of all sheets of a spreadsheet file.
 
-    The responses stand in `Block.viability` as the file has them. A block without a line ``Cell``
+    The responses stand in `Block.percent` as the file has them. A block without a line ``Cell``
     is in a line named like the file.
 
     Args:
@@ -105,7 +105,7 @@ def _block(rows: Sequence[list[str]], default_cell: str, where: str) -> Block:
         cell=named.get("Cell", default_cell),
         drugs=(named["Drug1"], named["Drug2"]),
         log10_molar=np.stack([side.ravel() for side in grid], axis=1),
-        viability=matrix.ravel(),
+        percent=matrix.ravel(),
     )
 
 

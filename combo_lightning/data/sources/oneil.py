@@ -166,7 +166,7 @@ def _curves(singles: Sequence[Block]) -> dict[tuple[str, str], tuple[HillFits, i
     for block in singles:
         series.setdefault((block.cell, block.drugs[0]), []).append(block)
     x = [np.concatenate([b.log10_molar[:, 0] for b in blocks]) for blocks in series.values()]
-    y = [np.concatenate([b.viability for b in blocks]) for blocks in series.values()]
+    y = [np.concatenate([b.percent for b in blocks]) for blocks in series.values()]
     fits = fit_hill(x, y, VIABILITY)
     return {key: (fits, row) for row, key in enumerate(series)}
 
@@ -177,7 +177,7 @@ def _with_curves(block: Block, alone: dict[tuple[str, str], tuple[HillFits, int]
     The tables have other doses alone than together. Without a curve the block stays as it is, and
     has no score.
     """
-    doses, viability = [block.log10_molar], [block.viability]
+    doses, viability = [block.log10_molar], [block.percent]
     for slot, drug in enumerate(block.drugs):
         fits, row = alone.get((block.cell, drug), (None, 0))
         if fits is None or not np.isfinite(fits.end[row]):

@@ -1,4 +1,4 @@
-"""What the number of a well states, viability or inhibition, and whether that can be so."""
+"""What the number of a well states, viability, inhibition or growth, and whether it can be so."""
 
 import logging
 from typing import Literal
@@ -12,39 +12,43 @@ from combo_lightning.errors import InputError
 logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
-WellMeasure = Literal["viability", "inhibition"]
+WellMeasure = Literal["viability", "inhibition", "growth"]
 
-# Percent: untreated wells below are those of inhibition, above 100 minus it of viability.
+# Percent: how near to 0 untreated wells are of inhibition, and to 100 of viability and growth.
 _NEAR = 25.0
 # Where no number is larger, percents are fractions.
 _FRACTIONS = 2.0
 
 
-def viability_of(
-    values: Floats, untreated: npt.NDArray[np.bool_], stated: str | None, where: str
+def in_percent(
+    values: Floats,
+    untreated: npt.NDArray[np.bool_],
+    measures: tuple[WellMeasure | None, WellMeasure],
+    where: str,
 ) -> Floats:
-    """Convert wells to viability in percent, and refuse what they cannot be.
+    """Convert wells to what is wanted, in percent, and refuse what they cannot be.
 
     Args:
-        values: Viability or inhibition in percent; NaN is missing.
+        values: What the file states, in percent; NaN is missing.
         untreated: Which wells hold no drug.
-        stated: "viability" or "inhibition", as the user or the column's name says; None: it is
-            told from the untreated wells.
+        measures: What they are as the user or the column's name says (None: viability or
+            inhibition, as the untreated wells tell), and what is wanted.
         where: Option and file, for messages.
 
     Raises:
-        InputError: If it cannot be told, the untreated wells say the contrary, or the values are
-            fractions.
+        InputError: If it cannot be told, the untreated wells say the contrary, the values are
+            fractions, or growth is wanted of what is none.
     """
+    stated, wanted = measures
     known = values[np.isfinite(values)]
     if len(known) and np.abs(known).max() <= _FRACTIONS:
         raise InputError(
             f"{where}: no response is larger than {np.abs(known).max():g}, so they look like "
-            "fractions; multiply them by 100, as viability and inhibition are in percent here"
+            "fractions; multiply them by 100, as wells are in percent here"
         )
     controls = values[untreated & np.isfinite(values)]
     middle = float(np.median(controls)) if len(controls) else np.nan
-    seen = "inhibition" if abs(middle) <= _NEAR else None
+    seen: WellMeasure | None = "inhibition" if abs(middle) <= _NEAR else None
     seen = "viability" if abs(middle - 100) <= _NEAR else seen
     measure = stated or seen
     if measure is None:
@@ -55,9 +59,9 @@ def viability_of(
                 if len(controls)
                 else "there are no untreated wells that would tell"
             )
-            + "; add --wells viability or --wells inhibition"
+            + "; add --wells viability, --wells inhibition or --wells growth"
         )
-    if seen is not None and seen != measure:
+    if seen is not None and (seen == "inhibition") != (measure == "inhibition"):
         raise InputError(
             f"{where}: the responses are said to be {measure}, but untreated wells read "
             f"{middle:g} in the middle, as in {seen}; say --wells {seen} if that is what they are"
@@ -66,4 +70,7 @@ def viability_of(
         logger.info(
             "%s: untreated wells read %.3g: taking responses as percent %s", where, middle, measure
         )
-    return convert_response(values, f"{measure}_percent", "viability_percent")
+    try:
+        return convert_response(values, f"{measure}_percent", f"{wanted}_percent")
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error

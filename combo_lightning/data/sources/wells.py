@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from combo_lightning.data.growth import combo_scores
 from combo_lightning.data.hill import VIABILITY, fit_hill
 from combo_lightning.data.sources.screen import ScreenSource
 from combo_lightning.data.synergy_scores import DoseMatrices, SynergyScore, synergy_scores
@@ -21,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 SCORES: tuple[SynergyScore, ...] = get_args(SynergyScore)
 RESPONSES = ("viability", *SCORES, "ic50", "auc")
+# What only wells of growth give.
+OF_GROWTH = ("growth", "combo_score")
 
 _BLOCKS_AT_A_TIME = 4096
 # Doses are equal that differ by less, in log10: files round them.
@@ -39,14 +42,14 @@ class Block:
         cell: The cell line.
         drugs: The drugs; the second is empty where there is one alone.
         log10_molar: Their doses, -inf where a drug was not given, ``[W, 2]``.
-        viability: Percent of untreated wells, ``[W]``; NaN is left out.
+        percent: Viability, or growth for the responses `OF_GROWTH`, ``[W]``; NaN is left out.
         study: Where it was measured; empty: not said.
     """
 
     cell: str
     drugs: tuple[str, str]
     log10_molar: Floats
-    viability: Floats
+    percent: Floats
     study: str = ""
 
 
@@ -56,7 +59,7 @@ class WellsSource(ScreenSource):
 
     Args:
         blocks: The blocks.
-        response: One of `RESPONSES`.
+        response: One of `RESPONSES` or `OF_GROWTH`.
     """
 
     blocks: Iterator[Block]
@@ -69,9 +72,9 @@ class WellsSource(ScreenSource):
             Arrow tables with columns of `data.schema.response_schema`.
         """
         while some := list(islice(self.blocks, _BLOCKS_AT_A_TIME)):
-            if self.response == "viability":
+            if self.response in ("viability", "growth"):
                 table = self._wells(some)
-            elif self.response in SCORES:
+            elif self.response in (*SCORES, "combo_score"):
                 table = self._scores(some)
             else:
                 table = self._curves(some)
@@ -83,14 +86,14 @@ class WellsSource(ScreenSource):
 
     def _wells(self, blocks: Sequence[Block]) -> Any:
         doses = np.concatenate([block.log10_molar for block in blocks])
-        viability = np.concatenate([block.viability for block in blocks])
-        block_W = np.repeat(np.arange(len(blocks)), [len(block.viability) for block in blocks])
+        percent = np.concatenate([block.percent for block in blocks])
+        block_W = np.repeat(np.arange(len(blocks)), [len(block.percent) for block in blocks])
         given = np.isfinite(doses)
-        measured, treated = np.isfinite(viability), given.any(axis=1)
+        measured, treated = np.isfinite(percent), given.any(axis=1)
         self.dropped["missing response"] += int((~measured).sum())
         self.dropped["untreated well"] += int((measured & ~treated).sum())
         kept = np.flatnonzero(measured & treated)
-        columns: dict[str, Any] = {"response": viability[kept]}
+        columns: dict[str, Any] = {"response": percent[kept]}
         for slot in range(self.num_slots):
             names = pa.array([block.drugs[slot] or None for block in blocks], pa.string())
             there = given[kept, slot]
@@ -113,11 +116,15 @@ class WellsSource(ScreenSource):
             first, second, inhibition = (
                 np.stack([grids[n][i] for n in numbers]) for i in range(3)
             )
-            matrices = DoseMatrices(first, second, inhibition)
-            scores[numbers] = synergy_scores(matrices, self.response)  # type: ignore[arg-type]
+            if self.response == "combo_score":
+                scores[numbers] = combo_scores(100 - inhibition)
+            else:
+                matrices = DoseMatrices(first, second, inhibition)
+                scores[numbers] = synergy_scores(matrices, self.response)  # type: ignore[arg-type]
         unscored = np.isnan(scores)
         unscored[[n for n in range(len(blocks)) if n not in grids]] = False
-        reason = f"block with too few doses for a {self.response} score"
+        short = "an incomplete grid" if self.response == "combo_score" else "too few doses"
+        reason = f"block with {short} for a {self.response} score"
         self.dropped[reason] += int(unscored.sum())
         kept = np.flatnonzero(np.isfinite(scores))
         columns: dict[str, Any] = {"response": scores[kept]}
@@ -174,7 +181,7 @@ def slots_of(response: str) -> int:
 
 def _alone(block: Block, slot: int) -> tuple[Floats, Floats]:
     there = np.isfinite(block.log10_molar[:, slot]) & ~np.isfinite(block.log10_molar[:, 1 - slot])
-    return block.log10_molar[there, slot], block.viability[there]
+    return block.log10_molar[there, slot], block.percent[there]
 
 
 def grid_of(block: Block) -> tuple[Floats, Floats, Floats] | None:
@@ -184,7 +191,7 @@ def grid_of(block: Block) -> tuple[Floats, Floats, Floats] | None:
         The doses of each drug, from none, and percent inhibition, NaN where there is no well;
         None: it lacks a drug alone, or wells of both.
     """
-    there = np.isfinite(block.viability)
+    there = np.isfinite(block.percent)
     sides = [_levels(block.log10_molar[there, slot]) for slot in range(2)]
     (first, row_W), (second, column_W) = sides
     if len(first) < 2 or len(second) < 2 or not np.isneginf([first[0], second[0]]).all():
@@ -192,7 +199,7 @@ def grid_of(block: Block) -> tuple[Floats, Floats, Floats] | None:
     place = row_W * len(second) + column_W
     size = len(first) * len(second)
     count = np.bincount(place, minlength=size)
-    total = np.bincount(place, 100 - block.viability[there], minlength=size)
+    total = np.bincount(place, 100 - block.percent[there], minlength=size)
     with np.errstate(invalid="ignore"):
         matrix = (total / np.where(count, count, np.nan)).reshape(len(first), len(second))
     usable = np.isfinite(matrix[1:, 1:] + matrix[1:, :1] + matrix[:1, 1:])

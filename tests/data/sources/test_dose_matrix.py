@@ -206,3 +206,33 @@ def test_three_drugs_are_not_read_as_two(tmp_path: Path) -> None:
 def test_no_way_of_writing_the_table_is_read_wrong(variant: Variant, tmp_path: Path) -> None:
     truth = plain_rows(TABLE.content(), "viability")
     judge(variant, tmp_path, lambda path: rows_of(prepare(path, "viability")), truth)
+
+
+GROWTH = ((100, 80, -20), (60, 50, -30), (10, 5, -40.4))
+
+
+def growth_text() -> str:
+    rows = [
+        f"1,A,B,X,{a},{b},{GROWTH[i][j]},uM"
+        for i, a in enumerate((0, 1, 10))
+        for j, b in enumerate((0, 1, 10))
+    ]
+    return "\n".join([",".join(TABLE.header), *rows]) + "\n"
+
+
+def test_wells_of_growth_give_growth_and_the_combo_score(tmp_path: Path) -> None:
+    path = write(tmp_path, growth_text())
+    assert ("X", "A", "B", -5.0, -5.0, -40.4) in rows_of(prepare(path, "growth", "growth"))
+    # Expected by modified Bliss: 48, -20, 8, -20; minus measured: -2, 10, 3, 20.4.
+    assert rows_of(prepare(path, "combo_score", "growth")) == [("X", "A", "B", 31.0)]
+    torn = write(tmp_path, growth_text().replace("1,A,B,X,10,10,-40.4,uM\n", ""), "torn.csv")
+    with pytest.raises(InputError, match="no row that can be used"):
+        prepare(torn, "combo_score", "growth")
+
+
+def test_growth_is_not_made_of_viability_nor_viability_of_growth(tmp_path: Path) -> None:
+    path = write(tmp_path, growth_text())
+    with pytest.raises(InputError, match=r"viability cannot be converted to growth.*\(T0\)"):
+        prepare(path, "growth")
+    with pytest.raises(InputError, match="growth cannot be converted to viability"):
+        prepare(path, "bliss", "growth")
