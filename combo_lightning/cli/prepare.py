@@ -179,14 +179,16 @@ def screen(
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     merge_duplicates: bool = False,
     slots: int | None = None,
+    wells: Literal["viability", "inhibition", "growth"] | None = None,
     accept: tuple[Check, ...] = (),
     overwrite: bool = False,
 ) -> None:
-    """Prepare a public screen: GDSC; its format is told by content.
+    """Prepare a public screen, whose format is told by content: GDSC, DrugComb, O'Neil, matrices.
 
     Args:
         responses: The screen as it was downloaded.
-        response: What to take of it: ic50, auc, zscore; a screen that lacks it says what it has.
+        response: What to take of it: ic50, auc, zscore, viability, bliss, zip ...; a screen that
+            lacks it says what it has.
         out: The data set to make, a directory.
         drugs: Names, identifiers and structures: CSV, SDF, PubChem's or ChEMBL's exports; several
             as '[a,b]' are joined, see the page on drugs.
@@ -206,13 +208,14 @@ def screen(
         chemistry: Features to compute from structures.
         merge_duplicates: Make drugs of one InChIKey one drug.
         slots: Drug slots of a row, more than the screen's: the others stay empty.
+        wells: What dose matrices state; none: as the column is called or untreated wells tell.
         accept: Checks of the measurements to pass over, as '[unit,range,direction,dose,plates]'.
         overwrite: Replace a data set that is there.
     """
     from combo_lightning.data.dataset_writer import Target
     from combo_lightning.data.sources.screen import ScreenRequest, prepare_screen
     from combo_lightning.data.sources.screen_entities import EntityFiles
-    from combo_lightning.data.sources.screen_formats import FORMATS
+    from combo_lightning.data.sources.screen_formats import screen_formats
 
     profiles = _given(
         expression=expression,
@@ -230,7 +233,7 @@ def screen(
     )
     request = ScreenRequest(responses, response, files, slots)
     target = Target(out, {"command": invocation()}, overwrite, accept)
-    _say_done(prepare_screen(request, FORMATS, target))
+    _say_done(prepare_screen(request, screen_formats(wells), target))
 
 
 def table(
