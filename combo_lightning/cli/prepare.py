@@ -60,7 +60,7 @@ def almanac_combo_score(
         overwrite: Replace a data set that is there.
     """
     from combo_lightning.data.sources.almanac_combo_score import prepare_combo_scores
-    from combo_lightning.data.sources.almanac_entities import EntityFiles
+    from combo_lightning.data.sources.screen_entities import EntityFiles
 
     profiles = _given(
         expression=expression,
@@ -131,8 +131,8 @@ def almanac_growth(
         merge_duplicates: Make drugs of one InChIKey one drug.
         overwrite: Replace a data set that is there.
     """
-    from combo_lightning.data.sources.almanac_entities import EntityFiles
     from combo_lightning.data.sources.almanac_growth import prepare_growth
+    from combo_lightning.data.sources.screen_entities import EntityFiles
 
     profiles = _given(
         expression=expression,
@@ -154,6 +154,77 @@ def almanac_growth(
             growth, response, files, out, made_by, fraction=fraction, overwrite=overwrite
         )
     )
+
+
+def screen(
+    *,
+    responses: Path,
+    response: str,
+    out: Path,
+    drugs: list[Path] | Path | None = None,
+    expression: Path | None = None,
+    genes: Path | None = None,
+    microrna: Path | None = None,
+    protein: Path | None = None,
+    rppa: Path | None = None,
+    exome: Path | None = None,
+    copy_number: Path | None = None,
+    crispr: Path | None = None,
+    methylation: Path | None = None,
+    mutation: Path | None = None,
+    cell_names: list[Path] | Path | None = None,
+    chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
+    merge_duplicates: bool = False,
+    slots: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Prepare a public screen: GDSC; its format is told by content.
+
+    Args:
+        responses: The screen as it was downloaded.
+        response: What to take of it: ic50, auc, zscore; a screen that lacks it says what it has.
+        out: The data set to make, a directory.
+        drugs: Names, identifiers and structures: CSV, SDF, PubChem's or ChEMBL's exports; several
+            as '[a,b]' are joined, see the page on drugs.
+        expression: Gene expression; as all profiles in CellMiner's, DepMap's, GDSC's or the GDC's
+            format, or any matrix, told by content.
+        genes: Genes to keep of the expression, one a line; none: all.
+        microrna: MicroRNA expression.
+        protein: Protein intensities (SWATH).
+        rppa: Reverse-phase protein array.
+        exome: Exome variants.
+        copy_number: Copy number of genes.
+        crispr: Effect of knocking genes out.
+        methylation: DNA methylation.
+        mutation: Mutations of genes.
+        cell_names: Other names of cell lines: DepMap's Model.csv, GDSC's table, cellosaurus.txt
+            or your own; of several the first is believed.
+        chemistry: Features to compute from structures.
+        merge_duplicates: Make drugs of one InChIKey one drug.
+        slots: Drug slots of a row, more than the screen's: the others stay empty.
+        overwrite: Replace a data set that is there.
+    """
+    from combo_lightning.data.sources.screen import ScreenRequest, prepare_screen
+    from combo_lightning.data.sources.screen_entities import EntityFiles
+    from combo_lightning.data.sources.screen_formats import FORMATS
+
+    profiles = _given(
+        expression=expression,
+        microrna=microrna,
+        protein=protein,
+        rppa=rppa,
+        exome=exome,
+        copy_number=copy_number,
+        crispr=crispr,
+        methylation=methylation,
+        mutation=mutation,
+    )
+    files = EntityFiles(
+        _several(drugs), None, profiles, genes, chemistry, _several(cell_names), merge_duplicates
+    )
+    request = ScreenRequest(responses, response, files, slots)
+    made_by = {"command": invocation()}
+    _say_done(prepare_screen(request, FORMATS, out, made_by, overwrite=overwrite))
 
 
 def table(
@@ -289,6 +360,7 @@ SUBCOMMANDS = {
     "almanac-combo-score": almanac_combo_score,
     "almanac-growth": almanac_growth,
     "dense": dense,
+    "screen": screen,
     "table": table,
 }
 # Options that are given once for each of their values.

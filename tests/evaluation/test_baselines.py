@@ -265,7 +265,7 @@ def test_rows_that_weigh_nothing_fit_no_baseline() -> None:
 @pytest.mark.real_data
 def test_the_combo_scores_give_the_known_ladder(shared_data: Path, tmp_path: Path) -> None:
     from combo_lightning.data.sources.almanac_combo_score import prepare_combo_scores
-    from combo_lightning.data.sources.almanac_entities import EntityFiles
+    from combo_lightning.data.sources.screen_entities import EntityFiles
 
     almanac = shared_data / "almanac"
     files = EntityFiles([almanac / "drugs.csv"], almanac / "cells.csv", {}, None, [])

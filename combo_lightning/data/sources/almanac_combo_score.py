@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from combo_lightning.data.cell_names import KnownLine
 from combo_lightning.data.dataset import SourceFile, kind_named
 from combo_lightning.data.dataset_writer import DatasetWriter
 from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.names import cell_key
-from combo_lightning.data.sources.almanac_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.data.sources.raw_text import find_columns, read_rows
+from combo_lightning.data.sources.screen_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -116,9 +117,9 @@ def prepare_combo_scores(
         frame, lines, dropped = read_scores(scores)
         if frame.empty:
             raise InputError(f"--scores: {scores} holds no score")
-        cells, cell_reports = build_cells(lines, [None] * len(lines), files)
+        cells, cell_reports = build_cells([KnownLine(line) for line in lines], files)
         ids = sorted({*frame["drug_1"].cat.categories, *frame["drug_2"].cat.categories}, key=_nsc)
-        drugs, drug_reports = build_drugs(ids, files)
+        drugs, drug_reports = build_drugs(ids, files, nsc_only=True)
         for report in (*cell_reports, *drug_reports):
             logger.info("%s", "\n".join(report.lines()))
         logger.info("%d scores kept, %d missing", len(frame), dropped["missing score"])

@@ -18,14 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from combo_lightning.data.cell_names import KnownLine
 from combo_lightning.data.dataset import SourceFile, kind_named
 from combo_lightning.data.dataset_writer import DatasetWriter
 from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.growth import expected_growth, score
 from combo_lightning.data.identity import combine_codes
 from combo_lightning.data.schema import ResponseKind
-from combo_lightning.data.sources.almanac_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.data.sources.raw_text import find_columns, is_gzip, require_file
+from combo_lightning.data.sources.screen_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -297,8 +298,9 @@ def prepare_growth(
                 raise InputError(f"{OPTION}: {growth} holds no {response} to compute")
             writer.append(_rows(source, wells.take(rows), values, kind, fraction=fraction))
         names = source.cells.names
-        cells, cell_reports = build_cells(names, [source.tissue[n] for n in names], files)
-        drugs, drug_reports = build_drugs(source.drugs.names, files)
+        lines = [KnownLine(name, tissue=source.tissue[name]) for name in names]
+        cells, cell_reports = build_cells(lines, files)
+        drugs, drug_reports = build_drugs(source.drugs.names, files, nsc_only=True)
         if files.merge_duplicates:
             drugs = merge_duplicates(writer, drugs)
         reports = (*cell_reports, *drug_reports)

@@ -42,22 +42,25 @@ _REGISTRIES = {"DepMap", "GDSC", "Cosmic", "Cosmic-CLP", "Cell_Model_Passport"}
 _COSMIC = {"GDSC", "Cosmic", "Cosmic-CLP"}
 
 
-def read_known_lines(paths: Sequence[Path]) -> KnownLines:
+def read_known_lines(paths: Sequence[Path], own: Sequence[KnownLine] = ()) -> KnownLines:
     """Read tables of names.
 
     Args:
         paths: The tables; where two disagree, the first is believed.
+        own: What the screen itself tells of its lines; believed last.
 
     Raises:
         InputError: If one is missing, damaged or of no known layout.
     """
-    tables = {}
+    tables: dict[str, Sequence[KnownLine]] = {}
     for path in paths:
         lines = list(_read(path))
         if not lines:
             raise InputError(f"{OPTION}: {path} names no cell line")
         logger.info("%s: %s names %d cell lines", OPTION, path, len(lines))
         tables[str(path.name) if path.name not in tables else str(path)] = lines
+    if own:
+        tables["the screen"] = own
     return KnownLines(tables, cell_key)
 
 

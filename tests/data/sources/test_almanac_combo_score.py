@@ -4,7 +4,7 @@ import pytest
 
 from combo_lightning.data.dataset import read_dataset
 from combo_lightning.data.sources.almanac_combo_score import prepare_combo_scores, read_scores
-from combo_lightning.data.sources.almanac_entities import EntityFiles
+from combo_lightning.data.sources.screen_entities import EntityFiles
 from combo_lightning.errors import InputError
 from tests.data.sources.fixtures import (
     SMILES,
@@ -111,7 +111,7 @@ def test_a_join_that_leaves_nothing_is_refused(tmp_path: Path, files: EntityFile
         text = text.replace(f"{nsc},", f"9{nsc},")
     drugs.write_text(text)
     scores = write_scores(tmp_path / "scores.csv")
-    with pytest.raises(InputError, match="none of the 3 NSC numbers"):
+    with pytest.raises(InputError, match="none of the 3 drugs"):
         prepare_combo_scores(scores, files, tmp_path / "d", {}, overwrite=False)
 
 

@@ -9,8 +9,8 @@ import pytest
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
 from combo_lightning.data.names import cell_key
 from combo_lightning.data.simulator_raw import HEADER
-from combo_lightning.data.sources.almanac_entities import EntityFiles
 from combo_lightning.data.sources.almanac_growth import prepare_growth
+from combo_lightning.data.sources.screen_entities import EntityFiles
 from combo_lightning.errors import InputError
 from tests.data.sources.fixtures import block, well, write_growth
 

@@ -270,7 +270,7 @@ def test_numbers_that_name_drugs_in_parquet_are_names(prepare: Prepare, tmp_path
 
 def test_many_batches_are_one_table(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("combo_lightning.data.sources.columns._BLOCK_BYTES", 256)
-    monkeypatch.setattr("combo_lightning.data.sources.table._MEASUREMENTS", 7)
+    monkeypatch.setattr("combo_lightning.data.sources.measurements._MEASUREMENTS", 7)
     rows = [(f"C{i % 7}", f"D{i % 11}", float(i)) for i in range(200)]
     text = "cell,drug,value\n" + "".join(f"{c},{d},{y}\n" for c, d, y in rows)
     assert rows_of(prepare(text)) == rows

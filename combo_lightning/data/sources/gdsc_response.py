@@ -1,0 +1,47 @@
+"""GDSC fitted dose response: ``GDSC1_fitted_dose_response_*.csv``, ``GDSC2_...``; csv and xlsx.
+
+One row a curve: a compound in a cell line. ``LN_IC50`` is the natural logarithm of micromolar,
+``AUC`` the area under the viability curve as a fraction (1: no effect), ``Z_SCORE`` of ln IC50
+among all lines under the compound. A drug screened under two DRUG_IDs has two rows in a line.
+Source: cancerrxgene.org; columns from code that reads them.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from combo_lightning.data.sources.long_screen import Batch, Floats, LongFormat, Mask, Measure
+
+
+def log10_molar_of_ln_micromolar(value: Floats) -> Floats:
+    """Convert ln(uM) to log10(M)."""
+    return np.asarray(value / np.log(10) - 6)
+
+
+def _remarks(batch: Batch, response: str) -> Mapping[str, Mask]:
+    """Tell IC50s beyond the highest concentration that was tested: the curve extrapolates."""
+    ln_ic50, highest = batch.numbers("LN_IC50"), batch.numbers("MAX_CONC")
+    if response != "ic50" or ln_ic50 is None or highest is None:
+        return {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beyond = ln_ic50 > np.log(highest)
+    return {"IC50s lie beyond the highest concentration tested (kept as fitted)": beyond}
+
+
+GDSC = LongFormat(
+    name="GDSC fitted dose response",
+    told_by=("COSMIC_ID", "CELL_LINE_NAME", "DRUG_NAME", "LN_IC50"),
+    cell=("CELL_LINE_NAME",),
+    drugs=(("DRUG_NAME",),),
+    measures={
+        "ic50": Measure(("LN_IC50",), log10_molar_of_ln_micromolar),
+        "auc": Measure(("AUC",)),
+        "zscore": Measure(("Z_SCORE",)),
+    },
+    study=("DATASET",),
+    tissue=("TCGA_DESC",),
+    cell_names=("COSMIC_ID", "SANGER_MODEL_ID"),
+    drug_facts=({"mechanism": ("PUTATIVE_TARGET",)},),
+    remarks=_remarks,
+    extra=("MAX_CONC", "LN_IC50"),
+)

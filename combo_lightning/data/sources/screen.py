@@ -1,0 +1,189 @@
+"""``prepare screen``: a public screen of whatever format, told by content, becomes a data set."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from combo_lightning.data.dataset import SourceFile, kind_named
+from combo_lightning.data.dataset_writer import DatasetWriter
+from combo_lightning.data.duplicates import merge_duplicates
+from combo_lightning.data.sources.profile_block import files_of
+from combo_lightning.data.sources.screen_entities import EntityFiles, build_cells, build_drugs
+from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
+from combo_lightning.errors import InputError, did_you_mean
+
+logger = logging.getLogger(__name__)
+
+OPTION = "--responses"
+
+
+@dataclass(kw_only=True)
+class ScreenSource(ABC):
+    """A screen that is being read.
+
+    Args:
+        num_slots: K, the most drugs that one row combines.
+        lines: Its cell lines, as far as the rows were read.
+        drugs: Its drugs, likewise.
+        dropped: Counts of dropped rows by reason, likewise.
+        notes: What people should know, such as how many values are censored.
+    """
+
+    num_slots: int
+    lines: SeenLines
+    drugs: SeenDrugs
+    dropped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+
+    @abstractmethod
+    def rows(self) -> Iterator[Any]:
+        """Read the rows, a batch at a time, in the unit of their kind.
+
+        Yields:
+            Arrow tables with columns of `data.schema.response_schema`.
+
+        Raises:
+            InputError: If a value is not what it must be.
+        """
+
+
+class ScreenFormat(Protocol):
+    """A public format of screens."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, for people."""
+
+    @property
+    def responses(self) -> Sequence[str]:
+        """The kinds of response that it holds, names of `schema.RESPONSE_KINDS`."""
+
+    def recognises(self, path: Path, option: str) -> bool:
+        """Tell from its content whether a file is of this format.
+
+        Args:
+            path: A file that exists, or a folder.
+            option: The option that named it, for messages.
+        """
+
+    def open(self, path: Path, response: str) -> ScreenSource:
+        """Open a file.
+
+        Args:
+            path: A file that `recognises` took.
+            response: One of `responses`.
+
+        Raises:
+            InputError: If it lacks what the response needs.
+        """
+
+
+@dataclass(frozen=True)
+class ScreenRequest:
+    """What is to be read.
+
+    Args:
+        path: The screen.
+        response: What to take of it, a name of `schema.RESPONSE_KINDS`.
+        entities: What describes cell lines and drugs.
+        slots: K of the data set, more than the screen's leaves slots empty; None: the screen's.
+    """
+
+    path: Path
+    response: str
+    entities: EntityFiles
+    slots: int | None = None
+
+
+def format_of(path: Path, formats: Sequence[ScreenFormat]) -> ScreenFormat:
+    """Tell the format of a screen.
+
+    Args:
+        path: The file, or a folder.
+        formats: All formats, the most particular first.
+
+    Raises:
+        InputError: If it is missing, or of none of them.
+    """
+    if not path.exists():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InputError(f"{OPTION}: there is no file {path}{did_you_mean(path.name, siblings)}")
+    for one in formats:
+        if one.recognises(path, OPTION):
+            logger.info("%s: %s: read as %s", OPTION, path, one.name)
+            return one
+    raise InputError(
+        f"{OPTION}: {path} is of no format that is known here "
+        f"({', '.join(one.name for one in formats)}); if it is a table of your own, use "
+        "'combo-lightning prepare table' and name its columns"
+    )
+
+
+def prepare_screen(
+    request: ScreenRequest,
+    formats: Sequence[ScreenFormat],
+    out: Path,
+    made_by: Mapping[str, Any],
+    *,
+    overwrite: bool,
+) -> Path:
+    """Turn a public screen into a data set.
+
+    Args:
+        request: What to read.
+        formats: All formats.
+        out: The data set to make.
+        made_by: The command, for the manifest.
+        overwrite: Replace a data set that is there.
+
+    Returns:
+        The data set's directory.
+
+    Raises:
+        InputError: If a file does not fit.
+    """
+    found = format_of(request.path, formats)
+    kind = kind_named(request.response)
+    if kind.name not in found.responses:
+        raise InputError(
+            f"--response {kind.name}: {request.path} is {found.name}, which gives "
+            f"{', '.join(found.responses)}"
+        )
+    source = found.open(request.path, kind.name)
+    slots = request.slots or source.num_slots
+    if slots < source.num_slots:
+        raise InputError(
+            f"--slots {slots}: {found.name} combines up to {source.num_slots} drugs in a row"
+        )
+    with DatasetWriter(out, kind, slots, overwrite=overwrite) as writer:
+        for rows in source.rows():
+            writer.append(rows)
+        for reason, count in source.dropped.items():
+            if count:
+                logger.info("dropped %d: %s", count, reason)
+        for note, count in source.notes.items():
+            logger.info("%d: %s", count, note)
+        if not source.lines:
+            raise InputError(f"{OPTION}: {request.path} has no row that can be used")
+        cells, reports = build_cells(source.lines.known(), request.entities)
+        drugs, more = build_drugs(source.drugs.names(), request.entities, source.drugs.table())
+        reports = [*reports, *more]
+        for report in reports:
+            logger.info("%s", "\n".join(report.lines()))
+        if request.entities.merge_duplicates:
+            drugs = merge_duplicates(writer, drugs)
+        stated = {
+            "format": found.name,
+            "dropped": {reason: n for reason, n in source.dropped.items() if n},
+            "notes": dict(source.notes),
+            "joins": [report.to_plain() for report in reports],
+        }
+        sources = [
+            *(SourceFile.of(file) for file in files_of(request.path)),
+            *request.entities.sources(),
+        ]
+        return writer.finish(cells, drugs, sources, {**made_by, **stated})
