@@ -12,8 +12,10 @@ import pyarrow as pa
 SCHEMA_VERSION = 1
 
 ResponseName = Literal[
-    "growth", "min_growth", "combo_score", "ic50", "gi50", "auc", "zscore", "synergy", "other"
-]
+    "growth", "viability", "min_growth", "combo_score", "ic50", "gi50", "tgi", "lc50", "auc",
+    "zscore", "synergy", "bliss", "hsa", "loewe", "zip", "css", "s_sum", "s_mean", "s_max",
+    "other",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,26 @@ RESPONSE_KINDS: dict[str, ResponseKind] = {
     kind.name: kind
     for kind in (
         ResponseKind("growth", "percent growth", per_dose=True),
+        ResponseKind("viability", "percent of control", per_dose=True),
         ResponseKind("min_growth", "percent growth"),
         ResponseKind("combo_score", "ComboScore points"),
         ResponseKind("ic50", "log10 molar"),
         ResponseKind("gi50", "log10 molar"),
+        ResponseKind("tgi", "log10 molar"),
+        ResponseKind("lc50", "log10 molar"),
         ResponseKind("auc", "fraction"),
         ResponseKind("zscore", "standard deviations"),
         ResponseKind("synergy", "percent growth"),
+        # Percentage points of inhibition over what was expected: positive is synergy.
+        ResponseKind("bliss", "percentage points"),
+        ResponseKind("hsa", "percentage points"),
+        ResponseKind("loewe", "percentage points"),
+        ResponseKind("zip", "percentage points"),
+        # DrugComb's sensitivity to a combination, and what it exceeds the single drugs' by.
+        ResponseKind("css", "percent inhibition"),
+        ResponseKind("s_sum", "percentage points"),
+        ResponseKind("s_mean", "percentage points"),
+        ResponseKind("s_max", "percentage points"),
         ResponseKind("other", "as given"),
     )
 }
