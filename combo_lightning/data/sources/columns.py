@@ -39,6 +39,7 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "tissue": ("tissue", "panel", "lineage", "cancertype"),
 }
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
+ANY = "any"
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 # Of numbers alone: names hold blanks.
 _NUMBER_SEPARATORS = _SEPARATORS | {" ": "blanks"}
@@ -89,7 +90,8 @@ class UserTable:
         Args:
             path: The file.
             option: The option that named it, for messages.
-            delimiter: What separates the fields of a text file; None: as its name ends.
+            delimiter: What separates the fields of a text file; None: as its name ends; `ANY`:
+                what cuts the first line most.
 
         Raises:
             InputError: If it is missing, damaged, empty, separated by something else, or names
@@ -105,8 +107,10 @@ class UserTable:
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{option}: cannot read {path} as Parquet: {error}") from error
         else:
-            delimiter = delimiter or ("\t" if stem.endswith(_TABBED) else ",")
             line, skip, encoding = _first_line(path, option)
+            if delimiter == ANY:
+                delimiter = max(_SEPARATORS, key=lambda d: len(_fields(line, d)))
+            delimiter = delimiter or ("\t" if stem.endswith(_TABBED) else ",")
             names = _fields(line, delimiter)
             if len(names) < 2:
                 other = next((n for d, n in _SEPARATORS.items() if d in line), None)
@@ -116,12 +120,20 @@ class UserTable:
                     + ": save it with commas as .csv or with tabs as .tsv"
                 )
             table = cls(path, option, names, delimiter, skip + 1, encoding)
-        twice = [name for name, count in Counter(table.columns).items() if count > 1]
+        table.refuse_equal_names()
+        return table
+
+    def refuse_equal_names(self) -> None:
+        """Refuse two columns of one name.
+
+        Raises:
+            InputError: If there are two.
+        """
+        twice = [name for name, count in Counter(self.columns).items() if count > 1]
         if twice:
             raise InputError(
-                f"{table.where} has two columns named '{twice[0]}'; rename one of them"
+                f"{self.where} has two columns named '{twice[0]}'; rename one of them"
             )
-        return table
 
     @classmethod
     def open_matrix(cls, path: Path, option: str) -> tuple["UserTable", tuple[str, ...]]:

@@ -3,8 +3,10 @@
 Shapes: R rows of a batch, N measurements.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from combo_lightning.data.sources.columns import UserTable, plain, texts
+from combo_lightning.data.sources.columns import ANY, UserTable, plain, texts
 from combo_lightning.data.sources.measurements import measurements
+from combo_lightning.data.sources.raw_text import require_file
 from combo_lightning.data.sources.screen import OPTION, ScreenSource
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
+from combo_lightning.data.sources.sheet_table import SheetTable
+from combo_lightning.data.sources.spreadsheet import is_spreadsheet
 from combo_lightning.data.sources.table_layout import Layout
 from combo_lightning.errors import InputError, did_you_mean
 
@@ -60,6 +65,16 @@ class Batch:
         column = find_column(self._table, names)
         return None if column is None else texts(self._rows.column(column))
 
+    def refuse(self, bad_R: Mask, name: str, expected: str) -> None:
+        """Refuse the first bad value of a column that the file has.
+
+        Raises:
+            InputError: If one is bad, with its place and value.
+        """
+        column = find_column(self._table, (name,))
+        if column is not None:
+            self._table.refuse(bad_R, self._rows.column(column), column, self._first_row, expected)
+
     def numbers(self, *names: str) -> Floats | None:
         """Give the first of some columns that the file has, as numbers; None: it has none.
 
@@ -86,9 +101,11 @@ class LongFormat:
         tissue: Column of the lines' tissue.
         cell_names: Columns of other names and identifiers of the line.
         drug_facts: For each slot, columns by role, a key of `drug_schema.ROLES`.
+        derived: Columns, by a name that the others use, that are made of the file's own.
+        nsc_only: Whether the drugs are NSC numbers and nothing else.
         unusable: Tells rows that are to be dropped, by reason; a row counts for the first.
         remarks: Tells rows to be counted and kept, by remark, given the response's kind.
-        extra: Columns that `unusable` and `remarks` read.
+        extra: Columns that `derived`, `unusable` and `remarks` read.
     """
 
     name: str
@@ -100,6 +117,8 @@ class LongFormat:
     tissue: Names = ()
     cell_names: tuple[str, ...] = ()
     drug_facts: tuple[Mapping[str, Names], ...] = ()
+    derived: Mapping[str, Callable[[Batch], Any]] = field(default_factory=dict)
+    nsc_only: bool = False
     unusable: Callable[[Batch], Mapping[str, Mask]] | None = None
     remarks: Callable[[Batch, str], Mapping[str, Mask]] | None = None
     extra: tuple[str, ...] = ()
@@ -121,22 +140,26 @@ class LongFormat:
             InputError: If one is missing.
         """
         table = open_table(path, OPTION)
+        made = [name for name in self.derived if find_column(table, (name,)) is None]
+        view = replace(table, columns=(*table.columns, *made))
         measure = self.measures[response]
         layout = Layout(
-            drugs=[self._require(table, names) for names in self.drugs],
-            doses=[self._require(table, names) for names in measure.doses],
+            drugs=[self._require(view, names) for names in self.drugs],
+            doses=[self._require(view, names) for names in measure.doses],
             unit=measure.dose_unit,
-            cell=self._require(table, self.cell),
-            responses=[self._require(table, measure.columns)],
+            cell=self._require(view, self.cell),
+            responses=[self._require(view, measure.columns)],
             weight=None,
-            study=find_column(table, self.study),
+            study=find_column(view, self.study),
         )
         return LongSource(
             num_slots=len(self.drugs),
             lines=SeenLines(),
             drugs=SeenDrugs(path, OPTION, self.name),
+            nsc_only=self.nsc_only,
             format=self,
             table=table,
+            view=view,
             layout=layout,
             response=response,
         )
@@ -144,9 +167,10 @@ class LongFormat:
     def _require(self, table: UserTable, names: Names) -> str:
         column = find_column(table, names)
         if column is None:
+            own = [name for name in table.columns if name not in self.derived]
             raise InputError(
                 f"{table.where} is {self.name}, but has no column '{names[0]}'"
-                f"{did_you_mean(names[0], table.columns)}; it has {', '.join(table.columns)}"
+                f"{did_you_mean(names[0], own)}; it has {', '.join(own)}"
             )
         return column
 
@@ -165,26 +189,41 @@ class LongSource(ScreenSource):
     Args:
         format: Its format.
         table: The file.
+        view: The file with the columns that are derived.
         layout: Its columns.
         response: The kind of response to take.
     """
 
     format: LongFormat
     table: UserTable
+    view: UserTable
     layout: Layout
     response: str
 
     def rows(self) -> Iterator[Any]:
         """Read the rows, a batch at a time; see `ScreenSource`."""
-        columns = dict.fromkeys([*self.layout.columns(), *self.format.columns(self.table)])
+        wanted = dict.fromkeys([*self.layout.columns(), *self.format.columns(self.view)])
         first_row = 0
-        for batch in self.table.batches(list(columns)):
-            yield self._rows_of(Batch(self.table, batch, first_row), batch, first_row)
-            first_row += len(batch)
+        for rows in self.table.batches([name for name in wanted if name in self.table.columns]):
+            yield self._rows_of(self._with_derived(rows, first_row), first_row)
+            first_row += len(rows)
 
-    def _rows_of(self, batch: Batch, rows: Any, first_row: int) -> Any:
+    def _with_derived(self, rows: Any, first_row: int) -> Any:
+        """Add the columns that are made of others; one that the file has is replaced."""
+        for name, make in self.format.derived.items():
+            column = make(Batch(self.view, rows, first_row))
+            named = find_column(self.view, (name,)) or name
+            place = rows.schema.get_field_index(named)
+            if place < 0:
+                rows = rows.append_column(named, column)
+            else:
+                rows = rows.set_column(place, named, column)
+        return rows
+
+    def _rows_of(self, rows: Any, first_row: int) -> Any:
+        batch = Batch(self.view, rows, first_row)
         rows = self._without_unusable(batch, rows)
-        found = measurements(self.table, self.layout, rows, first_row, self.dropped)
+        found = measurements(self.view, self.layout, rows, first_row, self.dropped)
         measure = self.format.measures[self.response]
         if measure.convert is not None:
             values_N = measure.convert(found.column("response").to_numpy())
@@ -238,6 +277,12 @@ class LongSource(ScreenSource):
 
 def header_of(path: Path, option: str) -> tuple[str, ...]:
     """Give the column names of a file; none: it is no table."""
+    return () if path.is_dir() else _header_of(path, option, path.stat())
+
+
+@lru_cache(maxsize=8)
+def _header_of(path: Path, option: str, stat: os.stat_result) -> tuple[str, ...]:
+    # Every format asks, and a large workbook takes seconds to open; `stat` tells of changes.
     try:
         return open_table(path, option).columns
     except InputError:
@@ -245,12 +290,15 @@ def header_of(path: Path, option: str) -> tuple[str, ...]:
 
 
 def open_table(path: Path, option: str) -> UserTable:
-    """Open a table, whatever separates its fields.
+    """Open a table, whatever separates its fields, or the sheet of a spreadsheet file.
 
     Raises:
         InputError: As `UserTable.open`.
     """
-    return UserTable.open(path, option)
+    require_file(path, option)
+    if is_spreadsheet(path):
+        return SheetTable.open_sheet(path, option)
+    return UserTable.open(path, option, ANY)
 
 
 def find_column(table: UserTable, names: Sequence[str]) -> str | None:

@@ -29,6 +29,8 @@ class ScreenSource(ABC):
         num_slots: K, the most drugs that one row combines.
         lines: Its cell lines, as far as the rows were read.
         drugs: Its drugs, likewise.
+        nsc_only: Whether the drugs are NSC numbers and nothing else.
+        files: The files that it is read from; None: all that the path names.
         dropped: Counts of dropped rows by reason, likewise.
         notes: What people should know, such as how many values are censored.
     """
@@ -36,6 +38,8 @@ class ScreenSource(ABC):
     num_slots: int
     lines: SeenLines
     drugs: SeenDrugs
+    nsc_only: bool = False
+    files: Sequence[Path] | None = None
     dropped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
 
@@ -170,7 +174,12 @@ def prepare_screen(
         if not source.lines:
             raise InputError(f"{OPTION}: {request.path} has no row that can be used")
         cells, reports = build_cells(source.lines.known(), request.entities)
-        drugs, more = build_drugs(source.drugs.names(), request.entities, source.drugs.table())
+        drugs, more = build_drugs(
+            source.drugs.names(),
+            request.entities,
+            source.drugs.table(),
+            nsc_only=source.nsc_only,
+        )
         reports = [*reports, *more]
         for report in reports:
             logger.info("%s", "\n".join(report.lines()))
@@ -182,8 +191,9 @@ def prepare_screen(
             "notes": dict(source.notes),
             "joins": [report.to_plain() for report in reports],
         }
+        files = files_of(request.path) if source.files is None else source.files
         sources = [
-            *(SourceFile.of(file) for file in files_of(request.path)),
+            *(SourceFile.of(file) for file in files),
             *request.entities.sources(),
         ]
         return writer.finish(cells, drugs, sources, {**made_by, **stated})

@@ -1,12 +1,13 @@
 """What a screen's own file tells of its cell lines and drugs, gathered while its rows are read."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from combo_lightning.data.cell_names import KnownLine
+from combo_lightning.data.cell_names import KnownLine, identifier
 from combo_lightning.data.sources.drug_schema import DrugFile, DrugTable, drug_rows
 
 
@@ -37,9 +38,17 @@ class SeenLines:
         return list(self._lines)
 
     def known(self) -> list[KnownLine]:
-        """Give what is known of each line; of several tissues the first."""
+        """Give what is known of each line; of several tissues the first.
+
+        A name that stands for several lines tells none of them (CCLE's TT is two), and goes.
+        """
+        held = Counter(word for names, _ in self._lines.values() for word in names)
         return [
-            KnownLine(line, tuple(names), next(iter(tissues), None))
+            KnownLine(
+                line,
+                tuple(w for w in names if held[w] == 1 or identifier(w) is not None),
+                next(iter(tissues), None),
+            )
             for line, (names, tissues) in self._lines.items()
         ]
 
