@@ -101,7 +101,8 @@ class LongFormat:
         tissue: Column of the lines' tissue.
         cell_names: Columns of other names and identifiers of the line.
         drug_facts: For each slot, columns by role, a key of `drug_schema.ROLES`.
-        derived: Columns, by a name that the others use, that are made of the file's own.
+        derived: Columns that are made of the file's own: new ones, whose names stand in
+            parentheses, and own ones that are written otherwise.
         nsc_only: Whether the drugs are NSC numbers and nothing else.
         unusable: Tells rows that are to be dropped, by reason; a row counts for the first.
         remarks: Tells rows to be counted and kept, by remark, given the response's kind.
@@ -167,7 +168,7 @@ class LongFormat:
     def _require(self, table: UserTable, names: Names) -> str:
         column = find_column(table, names)
         if column is None:
-            own = [name for name in table.columns if name not in self.derived]
+            own = [name for name in table.columns if not name.startswith("(")]
             raise InputError(
                 f"{table.where} is {self.name}, but has no column '{names[0]}'"
                 f"{did_you_mean(names[0], own)}; it has {', '.join(own)}"

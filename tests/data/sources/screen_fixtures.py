@@ -1,5 +1,7 @@
 """Single-drug screens in the layouts that the public sources give them, with invented values."""
 
+import math
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -263,3 +265,130 @@ def _cell(field: str) -> str | float | None:
         return float(field)
     except ValueError:
         return field or None
+
+
+_CTRP_EXPERIMENTS = (
+    "experiment_id", "run_id", "experiment_date", "culture_media", "baseline_signal",
+    "cells_per_well", "growth_mode", "snp_fp_status", "master_ccl_id",
+)  # fmt: skip
+_CTRP_CURVES = (
+    "experiment_id", "conc_pts_fit", "fit_num_param", "p1_conf_int_high", "p1_conf_int_low",
+    "p2_conf_int_high", "p2_conf_int_low", "p4_conf_int_high", "p4_conf_int_low", "p1_center",
+    "p2_slope", "p3_total_decline", "p4_baseline", "apparent_ec50_umol", "pred_pv_high_conc",
+    "area_under_curve", "master_cpd_id",
+)  # fmt: skip
+_CTRP_COMPOUNDS = (
+    "master_cpd_id", "cpd_name", "broad_cpd_id", "top_test_conc_umol", "cpd_status",
+    "inclusion_rationale", "gene_symbol_of_protein_target", "target_or_activity_of_compound",
+    "source_name", "source_catalog_id", "cpd_smiles",
+)  # fmt: skip
+_CTRP_LINES = (
+    "master_ccl_id", "ccl_name", "ccl_availability", "ccle_primary_site", "ccle_primary_hist",
+    "ccle_hist_subtype_1",
+)  # fmt: skip
+_CTRP_POINTS = ("experiment_id", "master_cpd_id", "cpd_conc_umol", "cpd_avg_pv", "cpd_pred_pv")
+# Curves: experiment, compound, center, slope, baseline. The second line was measured twice; one
+# drug does nothing, one is two, and one curve is of a compound that the metadata lack.
+CTRP_CURVES = (
+    ("1", "10", 1.0, -0.5, 0.0),
+    ("2", "10", 3.0, -1.0, 0.25),
+    ("3", "10", 2.5, -1.0, 0.25),
+    ("3", "11", 0.0, -0.5, 0.9),
+    ("2", "12", 0.0, -0.5, 0.1),
+    ("2", "99", 0.0, -0.5, 0.1),
+)
+CTRP_TOP = {"10": 66.0, "11": 33.0, "12": 8.0, "99": 10.0}
+
+
+def ctrp_viability(log2: float, center: float, slope: float, baseline: float) -> float:
+    return baseline + (1 - baseline) / (1 + math.exp(-(log2 - center) / slope))
+
+
+def ctrp_tables(steps: int = 15) -> dict[str, Table]:
+    """All tables of a small release, by the names of the files.
+
+    Args:
+        steps: Two-fold steps of the concentrations that were tested.
+    """
+    curves, points = [], []
+    for experiment, compound, *shape in CTRP_CURVES:
+        top = math.log2(CTRP_TOP[compound])
+        fine = [top - steps * (i + 0.5) / 4096 for i in range(4096)]
+        area = sum(ctrp_viability(x, *shape) for x in fine) * steps / 4096
+        named = {"experiment_id": experiment, "master_cpd_id": compound}
+        curves.append(
+            {
+                **named, "p1_center": f"{shape[0]:.4g}", "p2_slope": f"{shape[1]:.4g}",
+                "p3_total_decline": f"{1 - shape[2]:.4g}", "p4_baseline": f"{shape[2]:.4g}",
+                "apparent_ec50_umol": f"{2 ** shape[0]:.4g}",
+                "pred_pv_high_conc": f"{ctrp_viability(top, *shape):.4g}",
+                "area_under_curve": f"{area:.5g}", "conc_pts_fit": str(steps + 1),
+            }
+        )  # fmt: skip
+        for x in [top - i for i in range(steps + 1)]:
+            value = f"{ctrp_viability(x, *shape):.4g}"
+            points.append(
+                {
+                    **named,
+                    "cpd_conc_umol": f"{2**x:.4g}",
+                    "cpd_avg_pv": value,
+                    "cpd_pred_pv": value,
+                }
+            )
+    # Experiment 2 stands in two rows, of two days.
+    experiments = [
+        {"experiment_id": "1", "master_ccl_id": "130"},
+        {"experiment_id": "2", "experiment_date": "20120611", "master_ccl_id": "569"},
+        {"experiment_id": "2", "experiment_date": "20120612", "master_ccl_id": "569"},
+        {"experiment_id": "3", "snp_fp_status": "SNP-unconfirmed", "master_ccl_id": "569"},
+    ]
+    compounds = [
+        {"master_cpd_id": "10", "cpd_name": "aspirin", "cpd_smiles": "CC(=O)Oc1ccccc1C(O)=O"},
+        {"master_cpd_id": "11", "cpd_name": "ethanol", "cpd_smiles": "CCO"},
+        {"master_cpd_id": "12", "cpd_name": "aspirin:ethanol (2:1 mol/mol)"},
+    ]
+    for row in compounds:
+        row["top_test_conc_umol"] = f"{CTRP_TOP[row['master_cpd_id']]:g}"
+    lines = [
+        {"master_ccl_id": "130", "ccl_name": "MCF7", "ccle_primary_site": "breast"},
+        {
+            "master_ccl_id": "569", "ccl_name": "KARPAS299",
+            "ccle_primary_site": "haematopoietic_and_lymphoid_tissue",
+        },
+        {"master_ccl_id": "570", "ccl_name": "OVCAR8", "ccle_primary_site": "ovary"},
+    ]  # fmt: skip
+    shared = {
+        "run_id": "7024-01-A01-02-01", "experiment_date": "20120501", "culture_media": "RPMI001",
+        "baseline_signal": "1.195e-001", "cells_per_well": "500", "growth_mode": "adherent",
+        "snp_fp_status": "SNP-matched-reference",
+    }  # fmt: skip
+    return {
+        "v20.data.curves_post_qc.txt": _ctrp(_CTRP_CURVES, {"fit_num_param": "3"}, curves),
+        "v20.data.per_cpd_post_qc.txt": _ctrp(_CTRP_POINTS, {}, points),
+        "v20.meta.per_compound.txt": _ctrp(_CTRP_COMPOUNDS, {"cpd_status": "FDA"}, compounds),
+        "v20.meta.per_cell_line.txt": _ctrp(_CTRP_LINES, {"ccl_availability": "ccle"}, lines),
+        "v20.meta.per_experiment.txt": _ctrp(_CTRP_EXPERIMENTS, shared, experiments),
+    }
+
+
+def _ctrp(header: Sequence[str], shared: Fields, rows: Sequence[Fields]) -> Table:
+    return Table(
+        header, rows_of(header, shared, rows), numbers=(), required=(), delimiter="\t",
+        suffix=".txt",
+    )  # fmt: skip
+
+
+def write_ctrp(folder: Path, tables: Mapping[str, Table], leave_out: Sequence[str] = ()) -> Path:
+    """A release, unpacked: tabs, CR LF."""
+    folder.mkdir(exist_ok=True)
+    for name, table in tables.items():
+        if name not in leave_out:
+            (folder / name).write_bytes(table.text("\r\n").encode())
+    return folder
+
+
+def zip_folder(path: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, f"release/{file.name}")
+    return path
