@@ -172,7 +172,11 @@ def prepare_screen(
         for note, count in source.notes.items():
             logger.info("%d: %s", count, note)
         if not source.lines:
-            raise InputError(f"{OPTION}: {request.path} has no row that can be used")
+            dropped = [f"{count} ({reason})" for reason, count in source.dropped.items() if count]
+            raise InputError(
+                f"{OPTION}: {request.path} has no row that can be used; dropped were "
+                f"{', '.join(dropped) or 'none'}"
+            )
         cells, reports = build_cells(source.lines.known(), request.entities)
         drugs, more = build_drugs(
             source.drugs.names(),
