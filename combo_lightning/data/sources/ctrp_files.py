@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from combo_lightning.data.sources.columns import UserTable, plain, texts
-from combo_lightning.data.sources.long_screen import find_column, header_of, open_table
 from combo_lightning.data.sources.screen import OPTION
+from combo_lightning.data.sources.screen_file import find_column, header_of, open_table
 from combo_lightning.errors import InputError
 
 # What each table has, and what the release calls it.

@@ -3,10 +3,8 @@
 Shapes: R rows of a batch, N measurements.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from combo_lightning.data.sources.columns import ANY, UserTable, plain, texts
+from combo_lightning.data.sources.columns import UserTable, plain, texts
 from combo_lightning.data.sources.measurements import measurements
-from combo_lightning.data.sources.raw_text import require_file
 from combo_lightning.data.sources.screen import OPTION, ScreenSource
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
-from combo_lightning.data.sources.sheet_table import SheetTable
-from combo_lightning.data.sources.spreadsheet import is_spreadsheet
+from combo_lightning.data.sources.screen_file import find_column, header_of, open_table
 from combo_lightning.data.sources.table_layout import Layout
 from combo_lightning.errors import InputError, did_you_mean
 
@@ -131,8 +127,12 @@ class LongFormat:
 
     def recognises(self, path: Path, option: str) -> bool:
         """Tell from a file's header whether it is of this format."""
-        columns = header_of(path, option)
-        return {plain(name) for name in self.told_by} <= {plain(name) for name in columns}
+        return not self.lacks(path, option)
+
+    def lacks(self, path: Path, option: str) -> list[str]:
+        """Name the columns that tell this format and that a file has not."""
+        columns = {plain(name) for name in header_of(path, option)}
+        return [name for name in self.told_by if plain(name) not in columns]
 
     def open(self, path: Path, response: str) -> ScreenSource:
         """Open a file, and find the columns that the response needs.
@@ -274,35 +274,3 @@ class LongSource(ScreenSource):
             given_R = given.to_numpy(zero_copy_only=False)
             for remark, rows_R in self.format.remarks(batch, self.response).items():
                 self.notes[remark] += int((rows_R & given_R).sum())
-
-
-def header_of(path: Path, option: str) -> tuple[str, ...]:
-    """Give the column names of a file; none: it is no table."""
-    return () if path.is_dir() else _header_of(path, option, path.stat())
-
-
-@lru_cache(maxsize=8)
-def _header_of(path: Path, option: str, stat: os.stat_result) -> tuple[str, ...]:
-    # Every format asks, and a large workbook takes seconds to open; `stat` tells of changes.
-    try:
-        return open_table(path, option).columns
-    except InputError:
-        return ()
-
-
-def open_table(path: Path, option: str) -> UserTable:
-    """Open a table, whatever separates its fields, or the sheet of a spreadsheet file.
-
-    Raises:
-        InputError: As `UserTable.open`.
-    """
-    require_file(path, option)
-    if is_spreadsheet(path):
-        return SheetTable.open_sheet(path, option)
-    return UserTable.open(path, option, ANY)
-
-
-def find_column(table: UserTable, names: Sequence[str]) -> str | None:
-    """Find a column by any of its names, whatever their case and punctuation; None: no such."""
-    by_plain = {plain(column): column for column in reversed(table.columns)}
-    return next((by_plain[plain(name)] for name in names if plain(name) in by_plain), None)

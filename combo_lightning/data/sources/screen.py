@@ -1,12 +1,13 @@
 """``prepare screen``: a public screen of whatever format, told by content, becomes a data set."""
 
 import logging
+import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from combo_lightning.data.dataset import SourceFile, kind_named
 from combo_lightning.data.dataset_writer import DatasetWriter
@@ -14,11 +15,14 @@ from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.sources.profile_block import files_of
 from combo_lightning.data.sources.screen_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
+from combo_lightning.data.sources.screen_file import header_of, open_table
 from combo_lightning.errors import InputError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
 OPTION = "--responses"
+# A file that lacks so few of a format's columns is probably of it, and damaged.
+_NEAR = 2
 
 
 @dataclass(kw_only=True)
@@ -86,6 +90,16 @@ class ScreenFormat(Protocol):
         """
 
 
+@runtime_checkable
+class NearFormat(Protocol):
+    """A format that can tell what a file lacks to be of it."""
+
+    name: str
+
+    def lacks(self, path: Path, option: str) -> Sequence[str]:
+        """Name the columns that tell this format and that a file has not."""
+
+
 @dataclass(frozen=True)
 class ScreenRequest:
     """What is to be read.
@@ -120,7 +134,28 @@ def format_of(path: Path, formats: Sequence[ScreenFormat]) -> ScreenFormat:
         if one.recognises(path, OPTION):
             logger.info("%s: %s: read as %s", OPTION, path, one.name)
             return one
-    raise InputError(
+    raise InputError(_why_unknown(path, formats))
+
+
+def _why_unknown(path: Path, formats: Sequence[ScreenFormat]) -> str:
+    """Say why a file is of no format: it cannot be read, it is nearly of one, or of none."""
+    if zipfile.is_zipfile(path) and not header_of(path, OPTION):
+        return f"{OPTION}: {path} is a ZIP archive; unpack it and name the file in it"
+    if not path.is_dir():
+        try:
+            open_table(path, OPTION)
+        except InputError as error:
+            return str(error)
+    lacking = {one.name: one.lacks(path, OPTION) for one in formats if isinstance(one, NearFormat)}
+    nearest = min(lacking, key=lambda name: len(lacking[name]), default=None)
+    if nearest is not None and len(lacking[nearest]) <= _NEAR:
+        columns = header_of(path, OPTION)
+        words = "' and '".join(lacking[nearest])
+        return (
+            f"{OPTION}: {path} would be {nearest} if it had a column '{words}'"
+            f"{did_you_mean(lacking[nearest][0], columns)}; it has {', '.join(columns)}"
+        )
+    return (
         f"{OPTION}: {path} is of no format that is known here "
         f"({', '.join(one.name for one in formats)}); if it is a table of your own, use "
         "'combo-lightning prepare table' and name its columns"

@@ -1,0 +1,46 @@
+"""The file of a screen as a table, whatever its container and separator, and its columns."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from combo_lightning.data.sources.columns import ANY, UserTable, plain
+from combo_lightning.data.sources.raw_text import require_file
+from combo_lightning.data.sources.sheet_table import SheetTable
+from combo_lightning.data.sources.spreadsheet import is_spreadsheet
+from combo_lightning.errors import InputError
+
+
+def header_of(path: Path, option: str) -> tuple[str, ...]:
+    """Give the column names of a file; none: it is no table."""
+    if path.is_dir():
+        return ()
+    now = path.stat()
+    return _header_of(path, option, (now.st_ino, now.st_size, now.st_mtime_ns))
+
+
+@lru_cache(maxsize=8)
+def _header_of(path: Path, option: str, version: tuple[int, int, int]) -> tuple[str, ...]:
+    # Every format asks, and a large workbook takes seconds to open.
+    try:
+        return open_table(path, option).columns
+    except InputError:
+        return ()
+
+
+def open_table(path: Path, option: str) -> UserTable:
+    """Open a table, whatever separates its fields, or the sheet of a spreadsheet file.
+
+    Raises:
+        InputError: As `UserTable.open`.
+    """
+    require_file(path, option)
+    if is_spreadsheet(path):
+        return SheetTable.open_sheet(path, option)
+    return UserTable.open(path, option, ANY)
+
+
+def find_column(table: UserTable, names: Sequence[str]) -> str | None:
+    """Find a column by any of its names, whatever their case and punctuation; None: no such."""
+    by_plain = {plain(column): column for column in reversed(table.columns)}
+    return next((by_plain[plain(name)] for name in names if plain(name) in by_plain), None)
