@@ -1,7 +1,9 @@
 """The tables of CTRP v2: which file of a folder or ZIP archive is which, told by its columns."""
 
 import re
+import shutil
 import tempfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,20 +74,27 @@ def _members(path: Path) -> Iterator[tuple[zipfile.ZipInfo, str | None]]:
             yield member, kind_of(re.split(r"[\t,;|]", header.strip()))
 
 
-def _unpack(path: Path, folder: Path) -> list[Path]:
-    """Unpack the members of an archive that are tables of CTRP.
+class _Unpacked:
+    """A folder for members of an archive, which goes when nothing refers to this object."""
 
-    Raises:
-        InputError: If it is damaged.
-    """
-    members = [member for member, kind in _members(path) if kind is not None]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [Path(archive.extract(member, folder)) for member in members]
-    except (zipfile.BadZipFile, OSError, zlib.error) as error:
-        raise InputError(
-            f"{OPTION}: {path} is damaged or truncated ({error}); copy or download it again"
-        ) from error
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="ctrp-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def take(self, path: Path) -> list[Path]:
+        """Unpack the members of an archive that are tables of CTRP.
+
+        Raises:
+            InputError: If it is damaged.
+        """
+        members = [member for member, kind in _members(path) if kind is not None]
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return [Path(archive.extract(member, self.path)) for member in members]
+        except (zipfile.BadZipFile, OSError, zlib.error) as error:
+            raise InputError(
+                f"{OPTION}: {path} is damaged or truncated ({error}); copy or download it again"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -96,13 +105,13 @@ class CtrpFiles:
         where: What the user named.
         responses: The table of responses to read, one of `RESPONSES`.
         tables: Files by kind.
-        unpacked: Where the members of an archive were put; it goes with this object.
+        unpacked: Where the members of an archive were put, and which goes with this object.
     """
 
     where: Path
     responses: str
     tables: Mapping[str, Path]
-    unpacked: Any = None
+    unpacked: _Unpacked | None = None
 
     @classmethod
     def find(cls, path: Path, wanted: str | None) -> "CtrpFiles":
@@ -115,12 +124,12 @@ class CtrpFiles:
         Raises:
             InputError: If an archive cannot be unpacked.
         """
-        unpacked = None
+        unpacked: _Unpacked | None = None
         if path.is_dir():
             files = sorted(path.iterdir())
         elif zipfile.is_zipfile(path):
-            unpacked = tempfile.TemporaryDirectory(prefix="ctrp-")
-            files = _unpack(path, Path(unpacked.name))
+            unpacked = _Unpacked()
+            files = unpacked.take(path)
         else:
             files = [path, *sorted(path.parent.iterdir())]
             wanted = wanted or kind_of(header_of(path, OPTION))
@@ -169,12 +178,12 @@ class CtrpFiles:
         """
         table = self.open(kind)
         rows = table.read()
-        named = {
-            name: pa.nulls(len(rows), pa.string())
-            if find_column(table, (name,)) is None
-            else texts(rows.column(find_column(table, (name,))))
-            for name in (key, *columns)
-        }
+
+        def column(name: str) -> Any:
+            own = find_column(table, (name,))
+            return pa.nulls(len(rows), pa.string()) if own is None else texts(rows.column(own))
+
+        named = {name: column(name) for name in (key, *columns)}
         told = pa.table(named).filter(named[key].is_valid())
         told = told.group_by(told.column_names, use_threads=False).aggregate([])
         counts = pc.value_counts(told.column(key))

@@ -17,6 +17,7 @@ from combo_lightning.data.sources.ctrp_files import (
     POINTS,
     CtrpFiles,
 )
+from combo_lightning.data.sources.screen_file import find_column, needed_columns
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -120,9 +121,9 @@ def _top(files: CtrpFiles, compound: Any) -> Floats:
     """Read the highest concentration of each compound."""
     table = files.open(COMPOUNDS)
     rows = table.read()
-    column = table.require("top_test_conc_umol", table.option)
+    number, column = needed_columns(table, ("master_cpd_id", "top_test_conc_umol"))
     top_R = table.numbers(rows.column(column), column)
-    known = pc.index_in(compound, value_set=texts(rows.column("master_cpd_id")))
+    known = pc.index_in(compound, value_set=texts(rows.column(number)))
     return np.asarray(top_R[known.to_numpy(zero_copy_only=False)])
 
 
@@ -130,11 +131,12 @@ def _confirmed(files: CtrpFiles, experiment: Any) -> Any:
     """Tell experiments all of whose rows say that a fingerprint confirms the line."""
     table = files.open(EXPERIMENTS)
     rows = table.read()
-    if "snp_fp_status" not in table.columns:
+    column = find_column(table, ("snp_fp_status",))
+    if column is None:
         return pa.array([True] * len(experiment))
-    status = texts(rows.column("snp_fp_status"))
-    sure = pc.equal(status, _CONFIRMED).fill_null(False)  # noqa: FBT003  Arrow's
-    doubtful = texts(rows.column("experiment_id")).filter(pc.invert(sure))
+    sure = pc.equal(texts(rows.column(column)), _CONFIRMED).fill_null(False)  # noqa: FBT003
+    (number,) = needed_columns(table, ("experiment_id",))
+    doubtful = texts(rows.column(number)).filter(pc.invert(sure))
     return pc.invert(pc.is_in(experiment, value_set=doubtful))
 
 
@@ -160,10 +162,7 @@ class CurveRanges:
             InputError: If a concentration is not above 0.
         """
         table = files.open(POINTS)
-        columns = [
-            table.require(n, table.option)
-            for n in ("experiment_id", "master_cpd_id", "cpd_conc_umol")
-        ]
+        columns = needed_columns(table, ("experiment_id", "master_cpd_id", "cpd_conc_umol"))
         parts, first_row = [], 0
         for batch in table.batches(columns):
             conc_N = table.numbers(batch.column(columns[2]), columns[2], first_row)

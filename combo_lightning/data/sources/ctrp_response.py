@@ -34,6 +34,7 @@ from combo_lightning.data.sources.ctrp_files import (
 from combo_lightning.data.sources.ctrp_metadata import CtrpMetadata, CurveRanges
 from combo_lightning.data.sources.screen import OPTION, ScreenSource
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
+from combo_lightning.data.sources.screen_file import needed_columns
 from combo_lightning.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -46,6 +47,11 @@ _STEPS = 15.0
 _AREA_OFF = 0.6
 _VIABILITY_OFF = 0.05
 _CURVE = ("p1_center", "p2_slope", "p3_total_decline", "p4_baseline")
+_WANTED = {
+    CURVES: ("area_under_curve", "pred_pv_high_conc", *_CURVE),
+    REFIT: ("area_under_curve",),
+    POINTS: ("cpd_avg_pv", "cpd_conc_umol"),
+}
 
 
 class CtrpFormat:
@@ -108,18 +114,11 @@ class CtrpSource(ScreenSource):
     def rows(self) -> Iterator[Any]:
         """Read the rows, a batch at a time; see `ScreenSource`."""
         table = self.tables.open(self.tables.responses)
+        names = ["experiment_id", "master_cpd_id", *_WANTED[self.tables.responses]]
         first_row = 0
-        for batch in table.batches(self._columns(table)):
-            yield self._rows_of(_Rows(table, batch, first_row))
+        for batch in table.batches(needed_columns(table, names)):
+            yield self._rows_of(_Rows(table, batch.rename_columns(names), first_row))
             first_row += len(batch)
-
-    def _columns(self, table: UserTable) -> list[str]:
-        wanted = {
-            CURVES: ("area_under_curve", "pred_pv_high_conc", *_CURVE),
-            REFIT: ("area_under_curve",),
-            POINTS: ("cpd_avg_pv", "cpd_conc_umol"),
-        }[self.tables.responses]
-        return [table.require(n, OPTION) for n in ("experiment_id", "master_cpd_id", *wanted)]
 
     def _rows_of(self, rows: "_Rows") -> Any:
         """Turn a batch into measurements, and drop what none is."""

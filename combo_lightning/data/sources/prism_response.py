@@ -54,7 +54,9 @@ def _remarks(batch: Batch, response: str) -> Mapping[str, Mask]:
 
 
 def _log10_molar(micromolar: Floats) -> Floats:
-    return np.asarray(np.log10(micromolar) - 6)
+    # `_remarks` refuses what is not above 0.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.log10(micromolar) - 6)
 
 
 PRISM = LongFormat(

@@ -164,7 +164,7 @@ NCI60_OLD = Table(
                 "PANELNBR": "5   ", "CELLNBR": "5   ", "NLOGGI50": "4.000",
             },
             {"NSC": "123127    ", "LCONC": "-4.60", "NLOGGI50": "8.602"},
-            {"NSC": "612445    ", "CONCUNIT": "u ", "LCONC": " 1.50", "NLOGGI50": "-0.300"},
+            {"NSC": "612445    ", "CONCUNIT": "u ", "LCONC": "1.50", "NLOGGI50": "-0.300"},
         ],
     ),
     numbers=("NLOGGI50", "LCONC"),
