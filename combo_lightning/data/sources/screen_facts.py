@@ -43,7 +43,7 @@ class SeenLines:
         A name that stands for several lines tells none of them (CCLE's TT is two), and goes.
         """
         held = Counter(word for names, _ in self._lines.values() for word in names)
-        held.update(self._lines)
+        held.update(self._lines.keys())
         return [
             KnownLine(
                 line,

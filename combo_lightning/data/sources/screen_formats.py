@@ -3,6 +3,7 @@
 from combo_lightning.data.sources.ctrp_response import CtrpFormat
 from combo_lightning.data.sources.gdsc_response import GDSC, GDSC_WEB
 from combo_lightning.data.sources.nci60 import NCI60_DOSE_RESPONSE, NCI60_ENDPOINTS, NCI60_OLD
+from combo_lightning.data.sources.prism_matrix import PrismMatrix
 from combo_lightning.data.sources.prism_response import PRISM
 from combo_lightning.data.sources.screen import ScreenFormat
 
@@ -13,5 +14,6 @@ FORMATS: tuple[ScreenFormat, ...] = (
     NCI60_ENDPOINTS,
     NCI60_OLD,
     PRISM,
+    PrismMatrix(),
     CtrpFormat(),
 )
