@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from combo_lightning import __version__
 from combo_lightning.data.dataset import MANIFEST, RESPONSES, TABLES, SourceFile, sha256_of
 from combo_lightning.data.entities import Entities, write_entities
+from combo_lightning.data.plausibility import Plausibility
 from combo_lightning.data.schema import (
     SCHEMA_VERSION,
     ResponseKind,
@@ -41,14 +42,22 @@ class DatasetWriter:
         num_slots: K, the most drugs that one row combines.
         overwrite: Replace a data set that stands there already (only a data set, never another
             directory).
+        accept: Checks of `plausibility.CHECKS` to pass over.
 
     Raises:
         InputError: If `out` exists and may not be replaced, or cannot be written.
     """
 
     def __init__(
-        self, out: Path, kind: ResponseKind, num_slots: int, *, overwrite: bool = False
+        self,
+        out: Path,
+        kind: ResponseKind,
+        num_slots: int,
+        *,
+        overwrite: bool = False,
+        accept: Sequence[str] = (),
     ) -> None:
+        self._plausibility = Plausibility(kind, num_slots, accept)
         self._out = Path(out)
         self._kind = kind
         self._schema = response_schema(num_slots)
@@ -88,7 +97,8 @@ class DatasetWriter:
 
         Args:
             rows: Columns ``cell_id``, ``drug_1..K`` and ``response``; ``log10_molar_1..K`` where
-                the response is per dose; ``weight`` (default 1) and ``study`` (default null).
+                the response is per dose; ``weight`` (default 1) and ``study`` (default null). The
+                checks of `plausibility` read ``place`` and ``plate`` too.
 
         Raises:
             InputError: If a response, weight or dose is not finite, a weight is negative, a row
@@ -96,18 +106,22 @@ class DatasetWriter:
         """
         if isinstance(rows, pd.DataFrame):
             rows = pa.Table.from_pandas(rows, preserve_index=False)
-        table: Any = rows
-        count = len(table)
+        given: Any = rows
+        count = len(given)
         columns = []
         for field in self._schema:
-            if field.name in table.column_names:
-                columns.append(table.column(field.name).cast(field.type))
+            if field.name in given.column_names:
+                columns.append(given.column(field.name).cast(field.type))
             elif field.name == "weight":
                 columns.append(pa.array(np.ones(count, dtype=np.float32)))
             else:
                 columns.append(pa.nulls(count, field.type))
-        table = pa.table(columns, schema=self._schema)
+        table: Any = pa.table(columns, schema=self._schema)
         self._check(table)
+        seen = table
+        for name in {"place", "plate"} & set(given.column_names):
+            seen = seen.append_column(name, given.column(name))
+        self._plausibility.see(seen)
         for kind, names in (("cell", ["cell_id"]), ("drug", drug_columns(self._num_slots))):
             for name in names:
                 used = pc.unique(table.column(name).cast(pa.string())).to_pylist()
@@ -181,10 +195,12 @@ class DatasetWriter:
             The data set's directory.
 
         Raises:
-            InputError: If there are no rows, or a row names an unknown cell line or drug.
+            InputError: If there are no rows, a row names an unknown cell line or drug, or the
+                measurements are implausible.
         """
         if not self._rows:
             raise InputError(f"no measurement is left to write to {self._out}")
+        self._plausibility.judge()
         for entities in (cells, drugs):
             unknown = sorted(self._ids[entities.kind] - set(entities.ids))
             if unknown:

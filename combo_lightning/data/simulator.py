@@ -18,6 +18,7 @@ from combo_lightning.data.chemistry import drug_blocks, inchikey
 from combo_lightning.data.dataset import kind_named
 from combo_lightning.data.dataset_writer import DatasetWriter
 from combo_lightning.data.entities import Entities, build_entities
+from combo_lightning.data.plausibility import CHECKS
 from combo_lightning.data.schema import dose_columns, drug_columns
 from combo_lightning.data.simulator_truth import Codes, Floats, Truth
 from combo_lightning.errors import InputError
@@ -322,7 +323,8 @@ def write_simulation(
         for k, name in enumerate(dose_columns(config.num_slots)):
             columns[name] = pa.array(simulation.dose_NK[:, k], pa.float32(), from_pandas=True)
     stated = {"noise_ceiling_r2": config.ceiling_r2, "simulation": vars(config).copy()}
-    with DatasetWriter(out, kind, config.num_slots, overwrite=overwrite) as writer:
+    # Normal noise goes where no measurement does.
+    with DatasetWriter(out, kind, config.num_slots, overwrite=overwrite, accept=CHECKS) as writer:
         writer.append(pa.table(columns))
         return writer.finish(simulation.cells, simulation.drugs, [], made_by | stated)
 

@@ -25,6 +25,7 @@ from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.growth import expected_growth, score
 from combo_lightning.data.identity import combine_codes
 from combo_lightning.data.schema import ResponseKind
+from combo_lightning.data.sources.columns import reads_as_number
 from combo_lightning.data.sources.raw_text import find_columns, is_gzip, require_file
 from combo_lightning.data.sources.screen_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.errors import InputError
@@ -222,7 +223,7 @@ class GrowthFile:
             values = pc.cast(column, pa.float64())
         except pa.ArrowInvalid:
             fields = enumerate(column.to_pylist())
-            i, text = next((i, t) for i, t in fields if t is not None and not _is_number(t))
+            i, text = next((i, t) for i, t in fields if t is not None and not reads_as_number(t))
             raise InputError(
                 f"{OPTION}: {self.path}, line {self._row + int(line[i]) + 1}, column '{name}' "
                 f"holds '{text}', which is no number"
@@ -241,14 +242,6 @@ class GrowthFile:
         for cell, panel in zip(both["cell"].to_pylist(), both["panel"].to_pylist(), strict=True):
             name = panel.removesuffix(" Cancer") if panel else None
             self.tissue[cell] = self.tissue.get(cell) or name
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def prepare_growth(
@@ -325,6 +318,7 @@ def _rows(
         "cell_id": named(wells.cell_N, source.cells.names),
         "drug_1": named(wells.drug_N2[:, 0], source.drugs.names),
         "drug_2": named(wells.drug_N2[:, 1], source.drugs.names),
+        "plate": named(wells.plate_N, source.plates.names),
         "response": pa.array((values / 100 if fraction else values).astype(np.float32)),
     }
     if kind.per_dose:

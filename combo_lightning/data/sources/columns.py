@@ -148,15 +148,15 @@ class UserTable:
         """
         line, skip, encoding = _first_line(require_file(path, option), option)
         delimiter = max(_SEPARATORS, key=lambda d: len(_fields(line, d)))
-        if all(_reads_as_number(field) for field in _fields(line, " ")):
+        if all(reads_as_number(field) for field in _fields(line, " ")):
             delimiter = max(_NUMBER_SEPARATORS, key=lambda d: len(_fields(line, d)))
         fields = _fields(line, delimiter)
         # pandas heads columns that have no names with 0, 1, 2 .., and its index with nothing.
         numbered = [str(i) for i in range(len(fields))]
         known = ((*numbered,), ("", *numbered[:-1])) if len(fields) > 2 else ()
-        words = [field for field in fields if not _reads_as_number(field)]
+        words = [field for field in fields if not reads_as_number(field)]
         headed = fields in known or bool(words)
-        point = next((f for f in fields if "." in f and _reads_as_number(f)), None)
+        point = next((f for f in fields if "." in f and reads_as_number(f)), None)
         if words and point:
             raise InputError(
                 f"{option}: {path}, line {skip + 1} holds both '{point}' and '{words[0]}': a "
@@ -390,7 +390,8 @@ def _fields(line: str, delimiter: str) -> tuple[str, ...]:
     return tuple(field.strip() for field in fields)
 
 
-def _reads_as_number(field: str) -> bool:
+def reads_as_number(field: str) -> bool:
+    """Tell whether a field is a number or missing."""
     try:
         float(field)
     except ValueError:

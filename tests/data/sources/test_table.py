@@ -145,7 +145,7 @@ def doses_of(dataset: ScreenDataset) -> list[list[float]]:
     return [[round(dose, 4) for dose in row] for row in dataset.responses.log10_molar_NK.tolist()]
 
 
-DOSED = "cell,drug_1,{a},drug_2,{b},growth\nA,x,1,y,{low},50\n"
+DOSED = "cell,drug_1,{a},drug_2,{b},growth\nA,x,{high},y,{low},50\n"
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,10 @@ DOSED = "cell,drug_1,{a},drug_2,{b},growth\nA,x,1,y,{low},50\n"
 def test_doses_become_log10_molar_whatever_their_unit(
     prepare: Prepare, a: str, b: str, unit: str | None, shift: float
 ) -> None:
-    dataset = prepare(DOSED.format(a=a, b=b, low="0.01"), kind="growth", dose_unit=unit)
-    assert doses_of(dataset) == [[shift, shift - 2]]
+    dataset = prepare(
+        DOSED.format(a=a, b=b, high="0.1", low="0.001"), kind="growth", dose_unit=unit
+    )
+    assert doses_of(dataset) == [[shift - 1, shift - 3]]
 
 
 @pytest.mark.parametrize(
@@ -175,8 +177,8 @@ def test_doses_become_log10_molar_whatever_their_unit(
 def test_logarithmic_doses_are_taken_as_they_are(
     prepare: Prepare, a: str, b: str, unit: str | None
 ) -> None:
-    dataset = prepare(DOSED.format(a=a, b=b, low="-7.5"), kind="growth", dose_unit=unit)
-    assert doses_of(dataset) == [[1, -7.5]]
+    dataset = prepare(DOSED.format(a=a, b=b, high="-1", low="-7.5"), kind="growth", dose_unit=unit)
+    assert doses_of(dataset) == [[-1, -7.5]]
 
 
 def test_a_dose_of_zero_means_that_the_drug_was_not_given(prepare: Prepare) -> None:
