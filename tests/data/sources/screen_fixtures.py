@@ -185,8 +185,8 @@ NCI60_DOSE = Table(
         {**_RELEASE, **_A498, "NSC": "726263", "COUNT_GIPRCNT": "1", "STDDEV_GIPRCNT": "0"},
         [
             {
-                "CONCENTRATION": "-7", "AVERAGE_GIPRCNT": "1108.3221", "COUNT_PTC": "1",
-                "AVERAGE_PTC": "1102.502", "STDDEV_PTC": "0",
+                "CONCENTRATION": "-7", "AVERAGE_GIPRCNT": "108.3221", "COUNT_PTC": "1",
+                "AVERAGE_PTC": "102.502", "STDDEV_PTC": "0",
             },
             {
                 "CONCENTRATION": "-6.5", "AVERAGE_GIPRCNT": "54.25", "COUNT_PTC": "1",

@@ -74,12 +74,12 @@ def test_the_older_layout_has_the_other_sign_and_padding(tmp_path: Path) -> None
 
 def test_dose_response_is_growth_or_viability_at_a_dose(tmp_path: Path) -> None:
     dataset = prepare_table(NCI60_DOSE, tmp_path, "growth", "DOSERESP.csv")
-    assert dataset.responses.response_N.tolist() == [np.float32(1108.3221), 54.25, -62.5]
+    assert dataset.responses.response_N.tolist() == [np.float32(108.3221), 54.25, -62.5]
     assert dataset.responses.log10_molar_NK is not None
     assert dataset.responses.log10_molar_NK[:, 0].tolist() == [-7, -6.5, -4]
     assert dropped(dataset) == {"concentration not molar": 1, "missing response": 1}
     viability = prepare(tmp_path / "DOSERESP.csv", "viability")
-    assert viability.responses.response_N.tolist() == [np.float32(1102.502), 61.5]
+    assert viability.responses.response_N.tolist() == [np.float32(102.502), 61.5]
     assert viability.kind.unit == "percent of control"
     with pytest.raises(InputError, match="which gives growth, viability"):
         prepare(tmp_path / "DOSERESP.csv", "gi50")
