@@ -204,7 +204,8 @@ def prepare_screen(
         for reason, count in source.dropped.items():
             if count:
                 logger.info("dropped %d: %s", count, reason)
-        for note, count in source.notes.items():
+        noted = {note: count for note, count in source.notes.items() if count}
+        for note, count in noted.items():
             logger.info("%d: %s", count, note)
         if not source.lines:
             dropped = [f"{count} ({reason})" for reason, count in source.dropped.items() if count]
@@ -227,7 +228,7 @@ def prepare_screen(
         stated = {
             "format": found.name,
             "dropped": {reason: n for reason, n in source.dropped.items() if n},
-            "notes": dict(source.notes),
+            "notes": noted,
             "joins": [report.to_plain() for report in reports],
         }
         files = files_of(request.path) if source.files is None else source.files

@@ -8,6 +8,7 @@ from combo_lightning.data.sources.screen import ScreenRequest, prepare_screen
 from combo_lightning.data.sources.screen_entities import EntityFiles
 from combo_lightning.data.sources.screen_formats import FORMATS
 from combo_lightning.errors import InputError
+from tests.data.sources.profile_fixtures import GDSC
 from tests.data.sources.screen_fixtures import GDSC2, GDSC_WEB, write_xlsx
 from tests.data.sources.screen_reading import contents, edited, notes, prepare_table
 from tests.data.sources.screen_reading import prepare as from_file
@@ -117,3 +118,17 @@ def test_concentrations_of_older_releases_have_another_name(tmp_path: Path) -> N
     assert notes(prepare_table(old, tmp_path, "ic50")) == notes(
         prepare_table(GDSC2, tmp_path, "ic50")
     )
+
+
+def test_profiles_join_by_the_screens_own_identifiers(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(GDSC2.content())
+    expression = tmp_path / "Cell_line_RMA_proc_basalExp.txt"
+    expression.write_text(GDSC)
+    files = EntityFiles([], None, {"expression": expression}, None, ())
+    request = ScreenRequest(tmp_path / "x.csv", "ic50", files)
+    made = prepare_screen(request, FORMATS, tmp_path / "out", {}, overwrite=False)
+    cells = read_dataset(made).cells
+    values = cells.blocks["expression"].values_EF
+    # TP53 of DATA.905946 and DATA.905949; KARPAS-299 is not there.
+    assert values[:2, 1].tolist() == [6.25, 5]
+    assert np.isnan(values[2]).all()
