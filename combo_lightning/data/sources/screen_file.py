@@ -13,17 +13,8 @@ from combo_lightning.errors import InputError, did_you_mean
 
 def header_of(path: Path, option: str) -> tuple[str, ...]:
     """Give the column names of a file; none: it is no table."""
-    if path.is_dir():
-        return ()
-    now = path.stat()
-    return _header_of(path, option, (now.st_ino, now.st_size, now.st_mtime_ns))
-
-
-@lru_cache(maxsize=8)
-def _header_of(path: Path, option: str, version: tuple[int, int, int]) -> tuple[str, ...]:
-    # Every format asks, and a large workbook takes seconds to open.
     try:
-        return open_table(path, option).columns
+        return () if path.is_dir() else open_table(path, option).columns
     except InputError:
         return ()
 
@@ -34,7 +25,13 @@ def open_table(path: Path, option: str) -> UserTable:
     Raises:
         InputError: As `UserTable.open`.
     """
-    require_file(path, option)
+    now = require_file(path, option).stat()
+    return _open(path, option, (now.st_ino, now.st_size, now.st_mtime_ns))
+
+
+@lru_cache(maxsize=8)
+def _open(path: Path, option: str, version: tuple[int, int, int]) -> UserTable:
+    # Every format asks, and a large workbook takes seconds to open.
     if is_spreadsheet(path):
         return SheetTable.open_sheet(path, option)
     return UserTable.open(path, option, ANY)
