@@ -1,4 +1,5 @@
 import pyarrow as pa
+import pytest
 
 from combo_lightning.data.sources.screen_facts import SeenLines
 
@@ -14,4 +15,18 @@ def test_a_name_that_several_lines_share_tells_none_but_an_identifier_stays() ->
         ("TT (oesophagus)", ("753624",), None),
         ("MCF7", ("905946",), "breast"),
         ("MCF-7", ("905946",), "breast"),
+    ]
+
+
+def test_identifiers_that_disagree_with_names_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    lines = SeenLines()
+    lines.add(
+        pa.array(["A", "A", "B", "C"]),
+        None,
+        [pa.array(["905946", "905947", "905949", "905949"])],
+    )
+    lines.known()
+    assert [record.getMessage() for record in caplog.records] == [
+        "'A' has several COSMIC ids (905946, 905947) and is taken as one line",
+        "COSMIC id 905949 stands for 'B', 'C', which stay 2 lines",
     ]
