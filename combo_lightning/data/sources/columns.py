@@ -90,8 +90,7 @@ class UserTable:
         Args:
             path: The file.
             option: The option that named it, for messages.
-            delimiter: What separates the fields of a text file; None: as its name ends; `ANY`:
-                what cuts the first line most.
+            delimiter: Of a text file; None: as its name ends; `ANY`: what cuts its header most.
 
         Raises:
             InputError: If it is missing, damaged, empty, separated by something else, or names
@@ -131,9 +130,7 @@ class UserTable:
         """
         twice = [name for name, count in Counter(self.columns).items() if count > 1]
         if twice:
-            raise InputError(
-                f"{self.where} has two columns named '{twice[0]}'; rename one of them"
-            )
+            raise InputError(f"{self.where} has two columns named '{twice[0]}'; rename one")
 
     @classmethod
     def open_matrix(cls, path: Path, option: str) -> tuple["UserTable", tuple[str, ...]]:
@@ -386,7 +383,10 @@ def _first_line(path: Path, option: str) -> tuple[str, int, str]:
 
 
 def _fields(line: str, delimiter: str) -> tuple[str, ...]:
-    fields = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    try:
+        fields = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    except csv.Error:  # a field beyond 128 kB: the line of a wide table, cut at the wrong mark
+        fields = line.split(delimiter)
     return tuple(field.strip() for field in fields)
 
 

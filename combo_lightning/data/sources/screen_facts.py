@@ -58,7 +58,7 @@ class SeenLines:
         ]
 
     def _warn_of_doubles(self) -> None:
-        """Say which names stand for several lines by their identifiers, and the other way round."""
+        """Say which names stand for several lines by identifiers, and the other way round."""
         holders: dict[tuple[str, str], list[str]] = {}
         for line, (names, _) in self._lines.items():
             found = [known for word in names if (known := identifier(word)) is not None]

@@ -42,3 +42,10 @@ def test_columns_are_found_whatever_their_case_and_punctuation(tmp_path: Path) -
     assert needed_columns(table, ["ln ic50", "CELLLINE"]) == ["LN_IC50", "Cell Line"]
     with pytest.raises(InputError, match=r"has no column 'LN_IC5'; did you mean 'LN_IC50'"):
         needed_columns(table, ["LN_IC5"])
+
+
+def test_a_header_of_many_thousand_columns_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    names = [f"BRD-K{number:08d}-001-01-1::2.5::HTS" for number in range(5000)]
+    path.write_text(",".join(["", *names]) + "\n" + ",".join(["ACH-000019"] + ["0"] * 5000) + "\n")
+    assert len(header_of(path, "--x")) == 5001
