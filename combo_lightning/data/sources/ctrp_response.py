@@ -60,7 +60,8 @@ class CtrpFormat:
     name = NAME
     responses: Sequence[str] = ("auc", "ic50", "viability")
 
-    def recognises(self, path: Path, option: str) -> bool:  # noqa: D102  as in ScreenFormat
+    def recognises(self, path: Path, option: str) -> bool:
+        """Tell whether a folder, an archive or a file is or holds responses of CTRP."""
         return holds_responses(path)
 
     def open(self, path: Path, response: str) -> ScreenSource:

@@ -94,6 +94,7 @@ class LongFormat:
         drugs: Columns of the drugs, a slot each.
         measures: What it holds, by kind of response.
         study: Column of the study.
+        study_name: What the study is called where there is no such column; none: as the format.
         tissue: Column of the lines' tissue.
         cell_names: Columns of other names and identifiers of the line.
         drug_facts: For each slot, columns by role, a key of `drug_schema.ROLES`.
@@ -111,6 +112,7 @@ class LongFormat:
     drugs: tuple[Names, ...]
     measures: Mapping[str, Measure]
     study: Names = ()
+    study_name: str = ""
     tissue: Names = ()
     cell_names: tuple[str, ...] = ()
     drug_facts: tuple[Mapping[str, Names], ...] = ()
@@ -231,7 +233,8 @@ class LongSource(ScreenSource):
             place = found.schema.get_field_index("response")
             found = found.set_column(place, "response", pa.array(values_N))
         if self.layout.study is None:
-            study = pa.array([self.format.name] * len(found), pa.string())
+            name = self.format.study_name or self.format.name
+            study = pa.array([name] * len(found), pa.string())
             found = found.append_column("study", study)
         self._note(batch, rows)
         return found

@@ -201,18 +201,7 @@ def prepare_screen(
     with DatasetWriter(out, kind, slots, overwrite=overwrite) as writer:
         for rows in source.rows():
             writer.append(rows)
-        for reason, count in source.dropped.items():
-            if count:
-                logger.info("dropped %d: %s", count, reason)
-        noted = {note: count for note, count in source.notes.items() if count}
-        for note, count in noted.items():
-            logger.info("%d: %s", count, note)
-        if not source.lines:
-            dropped = [f"{count} ({reason})" for reason, count in source.dropped.items() if count]
-            raise InputError(
-                f"{OPTION}: {request.path} has no row that can be used; dropped were "
-                f"{', '.join(dropped) or 'none'}"
-            )
+        told = _told(source, request.path)
         cells, reports = build_cells(source.lines.known(), request.entities)
         drugs, more = build_drugs(
             source.drugs.names(),
@@ -227,8 +216,7 @@ def prepare_screen(
             drugs = merge_duplicates(writer, drugs)
         stated = {
             "format": found.name,
-            "dropped": {reason: n for reason, n in source.dropped.items() if n},
-            "notes": noted,
+            **told,
             "joins": [report.to_plain() for report in reports],
         }
         files = files_of(request.path) if source.files is None else source.files
@@ -237,3 +225,27 @@ def prepare_screen(
             *request.entities.sources(),
         ]
         return writer.finish(cells, drugs, sources, {**made_by, **stated})
+
+
+def _told(source: ScreenSource, path: Path) -> dict[str, dict[str, int]]:
+    """Say what was dropped of a screen that was read, and what people should know.
+
+    Returns:
+        Both, for the manifest.
+
+    Raises:
+        InputError: If nothing is left.
+    """
+    dropped = {reason: count for reason, count in source.dropped.items() if count}
+    notes = {note: count for note, count in source.notes.items() if count}
+    for reason, count in dropped.items():
+        logger.info("dropped %d: %s", count, reason)
+    for note, count in notes.items():
+        logger.info("%d: %s", count, note)
+    if not source.lines:
+        counted = [f"{count} ({reason})" for reason, count in dropped.items()]
+        raise InputError(
+            f"{OPTION}: {path} has no row that can be used; dropped were "
+            f"{', '.join(counted) or 'none'}"
+        )
+    return {"dropped": dropped, "notes": notes}
