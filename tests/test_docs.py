@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT, Outcome
+from tests.data.sources import screen_fixtures
 from tests.data.sources.matrices import draw, write
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -72,6 +73,7 @@ def sandbox(
     (tmp_path / "library.smi").write_text("CCO ethanol\nc1ccccc1O phenol\nC1CC broken\n")
     _own_tables(tmp_path)
     _dense_matrices(raw)
+    _screens(raw)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -100,6 +102,13 @@ def _dense_matrices(folder: Path) -> None:
         write(drawn.response[rows], folder / f"combo_y_{part}.npy")
         for k, columns in enumerate((slice(0, 921), slice(921, 4750), slice(4750, 8579))):
             write(drawn.matrix[rows, columns], folder / f"combo_x_{part}.{k}.npy")
+
+
+def _screens(folder: Path) -> None:
+    """Write single-drug screens as their sources publish them."""
+    screen_fixtures.write_xlsx(folder / "GDSC2_fitted_dose_response.xlsx", screen_fixtures.GDSC2)
+    (folder / "GI50.csv").write_bytes(screen_fixtures.NCI60.content())
+    screen_fixtures.write_ctrp(folder / "ctrp", screen_fixtures.ctrp_tables())
 
 
 @pytest.mark.slow

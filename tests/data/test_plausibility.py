@@ -141,9 +141,7 @@ def test_plates_that_drift_are_named_and_many_are_refused(
         look("growth", values, doses, plate=names)
         assert "drift" not in caplog.text
         if plates == 8:
-            with pytest.raises(
-                InputError, match=r"1 of 8 plates .*'P4' by \+3\d\.?\d* over"
-            ):
+            with pytest.raises(InputError, match=r"1 of 8 plates .*'P4' by \+3\d\.?\d* over"):
                 look("growth", shifted, doses, plate=names)
             look("growth", shifted, doses, plate=names, accept=["plates"])
             assert "drift" not in caplog.text
