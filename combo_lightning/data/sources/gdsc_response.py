@@ -45,7 +45,8 @@ GDSC = LongFormat(
     study=("DATASET",),
     tissue=("TCGA_DESC",),
     cell_names=("COSMIC_ID", "SANGER_MODEL_ID"),
-    drug_facts=({"mechanism": ("PUTATIVE_TARGET",)},),
+    # Named, so that a compound called 123138 is not looked for as a CID.
+    drug_facts=({"name": ("DRUG_NAME",), "mechanism": ("PUTATIVE_TARGET",)},),
     remarks=_remarks,
     extra=(*_HIGHEST, "LN_IC50"),
 )
@@ -62,6 +63,7 @@ GDSC_WEB = LongFormat(
     study=("Dataset Version",),
     tissue=("TCGA Classification",),
     cell_names=("Cosmic ID",),
+    drug_facts=({"name": ("Drug Name",)},),
     remarks=_remarks,
     extra=("Max Conc", "IC50"),
 )
