@@ -11,6 +11,7 @@ from combo_lightning.errors import InputError
 logger = logging.getLogger(__name__)
 
 Chemistry = Literal["descriptors", "morgan", "maccs"]
+Check = Literal["unit", "range", "direction", "dose", "plates"]
 
 
 def almanac_combo_score(
@@ -32,6 +33,7 @@ def almanac_combo_score(
     cell_names: list[Path] | Path | None = None,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     merge_duplicates: bool = False,
+    accept: tuple[Check, ...] = (),
     overwrite: bool = False,
 ) -> None:
     """Prepare the wide table of NCI-ALMANAC ComboScores.
@@ -57,8 +59,10 @@ def almanac_combo_score(
             or your own; of several the first is believed.
         chemistry: Features to compute from SMILES.
         merge_duplicates: Make drugs of one InChIKey one drug.
+        accept: Checks of the measurements to pass over, as '[unit,range,direction,dose,plates]'.
         overwrite: Replace a data set that is there.
     """
+    from combo_lightning.data.dataset_writer import Target
     from combo_lightning.data.sources.almanac_combo_score import prepare_combo_scores
     from combo_lightning.data.sources.screen_entities import EntityFiles
 
@@ -76,8 +80,8 @@ def almanac_combo_score(
     files = EntityFiles(
         _several(drugs), cells, profiles, genes, chemistry, _several(cell_names), merge_duplicates
     )
-    made_by = {"command": invocation()}
-    _say_done(prepare_combo_scores(scores, files, out, made_by, overwrite=overwrite))
+    target = Target(out, {"command": invocation()}, overwrite, accept)
+    _say_done(prepare_combo_scores(scores, files, target))
 
 
 def almanac_growth(
@@ -101,6 +105,7 @@ def almanac_growth(
     cell_names: list[Path] | Path | None = None,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     merge_duplicates: bool = False,
+    accept: tuple[Check, ...] = (),
     overwrite: bool = False,
 ) -> None:
     """Prepare NCI-ALMANAC's dose-level growth, one row a well.
@@ -129,8 +134,10 @@ def almanac_growth(
             or your own; of several the first is believed.
         chemistry: Features to compute from SMILES.
         merge_duplicates: Make drugs of one InChIKey one drug.
+        accept: Checks of the measurements to pass over, as '[unit,range,direction,dose,plates]'.
         overwrite: Replace a data set that is there.
     """
+    from combo_lightning.data.dataset_writer import Target
     from combo_lightning.data.sources.almanac_growth import prepare_growth
     from combo_lightning.data.sources.screen_entities import EntityFiles
 
@@ -148,12 +155,8 @@ def almanac_growth(
     files = EntityFiles(
         _several(drugs), cells, profiles, genes, chemistry, _several(cell_names), merge_duplicates
     )
-    made_by = {"command": invocation()}
-    _say_done(
-        prepare_growth(
-            growth, response, files, out, made_by, fraction=fraction, overwrite=overwrite
-        )
-    )
+    target = Target(out, {"command": invocation()}, overwrite, accept)
+    _say_done(prepare_growth(growth, response, files, target, fraction=fraction))
 
 
 def screen(
@@ -176,13 +179,16 @@ def screen(
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     merge_duplicates: bool = False,
     slots: int | None = None,
+    wells: Literal["viability", "inhibition", "growth"] | None = None,
+    accept: tuple[Check, ...] = (),
     overwrite: bool = False,
 ) -> None:
-    """Prepare a public screen: GDSC; its format is told by content.
+    """Prepare a public screen, whose format is told by content: GDSC, DrugComb, O'Neil, matrices.
 
     Args:
         responses: The screen as it was downloaded.
-        response: What to take of it: ic50, auc, zscore; a screen that lacks it says what it has.
+        response: What to take of it: ic50, auc, zscore, viability, bliss, zip ...; a screen that
+            lacks it says what it has.
         out: The data set to make, a directory.
         drugs: Names, identifiers and structures: CSV, SDF, PubChem's or ChEMBL's exports; several
             as '[a,b]' are joined, see the page on drugs.
@@ -202,11 +208,14 @@ def screen(
         chemistry: Features to compute from structures.
         merge_duplicates: Make drugs of one InChIKey one drug.
         slots: Drug slots of a row, more than the screen's: the others stay empty.
+        wells: What dose matrices state; none: as the column is called or untreated wells tell.
+        accept: Checks of the measurements to pass over, as '[unit,range,direction,dose,plates]'.
         overwrite: Replace a data set that is there.
     """
+    from combo_lightning.data.dataset_writer import Target
     from combo_lightning.data.sources.screen import ScreenRequest, prepare_screen
     from combo_lightning.data.sources.screen_entities import EntityFiles
-    from combo_lightning.data.sources.screen_formats import FORMATS
+    from combo_lightning.data.sources.screen_formats import screen_formats
 
     profiles = _given(
         expression=expression,
@@ -223,8 +232,8 @@ def screen(
         _several(drugs), None, profiles, genes, chemistry, _several(cell_names), merge_duplicates
     )
     request = ScreenRequest(responses, response, files, slots)
-    made_by = {"command": invocation()}
-    _say_done(prepare_screen(request, FORMATS, out, made_by, overwrite=overwrite))
+    target = Target(out, {"command": invocation()}, overwrite, accept)
+    _say_done(prepare_screen(request, screen_formats(wells), target))
 
 
 def table(
@@ -244,6 +253,7 @@ def table(
     matrix: bool = False,
     chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
     merge_duplicates: bool = False,
+    accept: tuple[Check, ...] = (),
     overwrite: bool = False,
 ) -> None:
     """Prepare your own tables: CSV, TSV or Parquet.
@@ -266,8 +276,10 @@ def table(
         matrix: Responses stand as a matrix: drug columns, then one column a cell line.
         chemistry: Features to compute from SMILES.
         merge_duplicates: Make drugs of one InChIKey one drug.
+        accept: Checks of the measurements to pass over, as '[unit,range,direction,dose,plates]'.
         overwrite: Replace a data set that is there.
     """
+    from combo_lightning.data.dataset_writer import Target
     from combo_lightning.data.sources.table import EntityTables, prepare_table
     from combo_lightning.data.sources.table_layout import TableMapping
 
@@ -282,10 +294,8 @@ def table(
         matrix=matrix,
     )
     entities = EntityTables(cells, _several(drugs), chemistry, merge_duplicates)
-    made_by = {"command": invocation()}
-    _say_done(
-        prepare_table(responses, response, mapping, entities, out, made_by, overwrite=overwrite)
-    )
+    target = Target(out, {"command": invocation()}, overwrite, accept)
+    _say_done(prepare_table(responses, response, mapping, entities, target))
 
 
 def dense(
@@ -301,6 +311,7 @@ def dense(
     response: str = "other",
     disjoint_drugs: bool = False,
     validation_fraction: float = 0.1,
+    accept: tuple[Check, ...] = (),
     overwrite: bool = False,
 ) -> None:
     """Prepare the dense matrices of LBANN and CANDLE: npy, npz, CSV or Parquet.
@@ -321,11 +332,13 @@ def dense(
         disjoint_drugs: The slots share no drug, as in a screen of a library against anchors;
             otherwise that is taken for a wrong cut.
         validation_fraction: With test rows: share of all rows to validate on, from training.
+        accept: Checks of the measurements to pass over, as '[unit,range,direction,dose,plates]'.
         overwrite: Replace a data set that is there.
 
     Raises:
         InputError: If there are responses of test rows and no test rows.
     """
+    from combo_lightning.data.dataset_writer import Target
     from combo_lightning.data.sources.dense import DenseFiles, DenseLayout, prepare_dense
 
     if test_responses is not None and not test_features:
@@ -336,12 +349,8 @@ def dense(
         names = [Path(name) for name in test_features]
         parts.append(DenseFiles(names, test_responses, "test_"))
     layout = DenseLayout(slice, response_column, feature_names, disjoint_drugs)
-    made_by = {"command": invocation()}
-    _say_done(
-        prepare_dense(
-            parts, response, layout, validation_fraction, out, made_by, overwrite=overwrite
-        )
-    )
+    target = Target(out, {"command": invocation()}, overwrite, accept)
+    _say_done(prepare_dense(parts, response, layout, validation_fraction, target))
 
 
 def _given(**profiles: Path | None) -> dict[str, Path]:

@@ -11,7 +11,7 @@ def run(
     *,
     out: Path,
     preset: Literal["small", "demo", "poster"] = "demo",
-    response: Literal["growth", "min_growth", "combo_score"] | None = None,
+    response: Literal["growth", "min_growth", "combo_score", "ic50", "zscore"] | None = None,
     cells: int | None = None,
     drugs: int | None = None,
     combinations: int | None = None,
@@ -28,7 +28,7 @@ def run(
         out: The data set to make, a directory.
         preset: Sizes to start from: "small" (seconds to train), "demo", "poster" (the reference
             data set's 305,626 rows, 921 cell and 3,829 drug features).
-        response: What is measured.
+        response: What is measured; ic50 and zscore of one drug (--slots 1).
         cells: Cell lines.
         drugs: Drugs.
         combinations: Combinations of drugs in a line; none: all.
@@ -38,7 +38,7 @@ def run(
         seed: Seed of everything.
         raw: Write raw files instead: dose-level wells in the 29 columns of NCI's
             ComboDrugGrowth (all of them: the response does not matter), drugs, cell lines,
-            expression.
+            expression; with --response ic50 curves, expression and drugs in GDSC's layout.
         overwrite: Replace what is there.
     """
     from combo_lightning.data.simulator import preset_config, simulate, write_simulation
@@ -54,6 +54,17 @@ def run(
         ceiling_r2=ceiling_r2,
         seed=seed,
     )
+    if raw and config.response == "ic50":
+        from combo_lightning.data.simulator_gdsc import CURVES, EXPRESSION, write_gdsc
+
+        reached = write_gdsc(config, out, overwrite=overwrite)
+        shown = ", ".join(f"{score:.3f} on {kind}" for kind, score in reached.items())
+        sys.stdout.write(
+            f"wrote {out}; the true function reaches R2 {shown}\n"
+            f"next: combo-lightning prepare screen --responses {out}/{CURVES} --response ic50 "
+            f"--drugs {out}/drugs.csv --expression {out}/{EXPRESSION} --out NAME\n"
+        )
+        return
     if raw:
         from combo_lightning.data.simulator_raw import WELLS, write_raw
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,6 +28,29 @@ from combo_lightning.data.schema import (
     response_schema,
 )
 from combo_lightning.errors import InputError
+
+
+@dataclass(frozen=True)
+class Target:
+    """The data set that a command makes.
+
+    Args:
+        out: Its directory.
+        made_by: The command, for the manifest.
+        overwrite: Replace a data set that is there.
+        accept: Checks of `plausibility.CHECKS` to pass over.
+    """
+
+    out: Path
+    made_by: Mapping[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
+    accept: Sequence[str] = ()
+
+    def writer(self, kind: ResponseKind, num_slots: int) -> "DatasetWriter":
+        """Give the writer of the data set; see `DatasetWriter`."""
+        return DatasetWriter(
+            self.out, kind, num_slots, overwrite=self.overwrite, accept=self.accept
+        )
 
 
 class DatasetWriter:
@@ -109,13 +132,13 @@ class DatasetWriter:
         given: Any = rows
         count = len(given)
         columns = []
-        for field in self._schema:
-            if field.name in given.column_names:
-                columns.append(given.column(field.name).cast(field.type))
-            elif field.name == "weight":
+        for column in self._schema:
+            if column.name in given.column_names:
+                columns.append(given.column(column.name).cast(column.type))
+            elif column.name == "weight":
                 columns.append(pa.array(np.ones(count, dtype=np.float32)))
             else:
-                columns.append(pa.nulls(count, field.type))
+                columns.append(pa.nulls(count, column.type))
         table: Any = pa.table(columns, schema=self._schema)
         self._check(table)
         seen = table

@@ -52,6 +52,8 @@ _SIDES = (
 )  # fmt: skip
 # Below this, noise that is free of the truth and of a stated size leaves nothing to chance.
 LEAST_COMBINATIONS = 10
+# Responses of one drug, whatever its dose.
+SINGLE_DRUG = ("ic50", "zscore")
 # log10 molar around each drug's own middle dose.
 DOSE_STEPS = (-1.0, 0.0, 1.0)
 
@@ -64,7 +66,8 @@ class SimulationConfig:
         cells: Cell lines.
         drugs: Drugs.
         combinations: Combinations of drugs in a line; None: each set of drugs in each line.
-        response: "growth" (each dose), "min_growth" or "combo_score".
+        response: "growth" (each dose), "min_growth" or "combo_score"; of one slot also "ic50",
+            and "zscore" (of the IC50 among all lines under the drug).
         num_slots: K, drugs of a combination.
         single_share: Share of combinations that have one drug only.
         replicate_share: Share of combinations that are measured twice, in opposite order.
@@ -118,6 +121,8 @@ class SimulationConfig:
                 "a ComboScore is of two drugs; use --slots 2 without single drugs, or another "
                 "--response"
             )
+        if self.response in SINGLE_DRUG and self.num_slots != 1:
+            raise InputError(f"the {self.response} is of one drug; use --slots 1")
         most = len(_CORES) * len(_SIDES) ** 2
         if self.drug_features is None and self.drugs > most:
             raise InputError(
@@ -279,6 +284,11 @@ def _respond(
     response: str, truth: Truth, cell_N: Codes, drug_NK: Codes
 ) -> tuple[Codes, Codes, Floats | None, Floats]:
     """Give the true response of each combination, or of each of its wells."""
+    if response in SINGLE_DRUG:
+        log_ic50_DC = truth.log_ic50_DC
+        if response == "zscore":
+            log_ic50_DC = _scaled(log_ic50_DC.T).T
+        return cell_N, drug_NK, None, log_ic50_DC[drug_NK[:, 0], cell_N]
     grid = list(product(DOSE_STEPS, repeat=drug_NK.shape[1]))
     if response == "growth":
         cell_N = np.repeat(cell_N, len(grid))

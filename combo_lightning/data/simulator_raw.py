@@ -6,6 +6,7 @@ Shapes: N wells of one study.
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -60,18 +61,11 @@ def write_raw(config: SimulationConfig, out: Path, *, overwrite: bool) -> int:
     """
     if config.num_slots != 2:
         raise InputError("NCI's layout holds two drugs a well; use --slots 2")
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} exists already; choose another name or add --overwrite true")
-    if out.exists() and not (out / WELLS).is_file():
-        raise InputError(f"{out} holds something else; choose another name")
     # One row a combination: its wells, and single drugs, are laid out here.
     simulation = simulate(replace(config, response="combo_score", single_share=0.0))
-    aside = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     wells = 0
     plain = pacsv.WriteOptions(include_header=False, quoting_style="none")
-    try:
+    with raw_folder(out, WELLS, overwrite=overwrite) as aside:
         with (aside / WELLS).open("wb") as file:
             file.write(f"{HEADER}\n".encode())
             for number, table in enumerate(_studies(simulation)):
@@ -81,11 +75,37 @@ def write_raw(config: SimulationConfig, out: Path, *, overwrite: bool) -> int:
                 wells += len(table)
             file.write(b"\x1a\n")
         _write_entities(simulation, aside)
+    return wells
+
+
+@contextmanager
+def raw_folder(out: Path, marker: str, *, overwrite: bool) -> Iterator[Path]:
+    """Make a folder of raw files aside, and rename it when it is whole.
+
+    Args:
+        out: The folder to make.
+        marker: A file that such a folder holds; what holds none is not replaced.
+        overwrite: Replace such a folder.
+
+    Yields:
+        Where to write.
+
+    Raises:
+        InputError: If `out` is there and may not be replaced.
+    """
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists already; choose another name or add --overwrite true")
+    if out.exists() and not (out / marker).is_file():
+        raise InputError(f"{out} holds something else; choose another name")
+    aside = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
         shutil.rmtree(out, ignore_errors=True)
         os.replace(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return wells
 
 
 def _write_entities(simulation: Simulation, folder: Path) -> None:

@@ -220,3 +220,30 @@ def test_a_table_of_responses_takes_its_drugs_from_sdf(run_here: RunHere, raw: P
         MELPHALAN.smiles,
     ]
     assert dataset.drugs.blocks["maccs"].values_EF.sum(axis=1).min() > 10
+
+
+def test_implausible_measurements_are_refused_with_the_option_that_accepts_them(
+    run_here: RunHere, tmp_path: Path
+) -> None:
+    rows = [f"L{i % 5},x{i % 9},{i % 4},{0.5 + 0.1 * i}" for i in range(60)]
+    table = tmp_path / "ic50.csv"
+    table.write_text("\n".join(["cell,drug,plate,ic50", *rows]))
+    command = ("prepare", "table", "--responses", table, "--response", "ic50", "--out")
+    refused = run_here(*command, tmp_path / "out")
+    assert refused.code == 2
+    assert "they look like " in refused.output
+    assert "ln uM, as GDSC's LN_IC50" in refused.output
+    assert "if that is intended, add --accept [unit]" in refused.output
+    assert not (tmp_path / "out").exists()
+    accepted = run_here(*command, tmp_path / "out", "--accept", "[unit,range]")
+    assert accepted.code == 0, accepted.output
+
+
+def test_a_row_that_cannot_be_is_named_by_its_line(run_here: RunHere, tmp_path: Path) -> None:
+    table = tmp_path / "growth.csv"
+    rows = ["A,x,1,50", "", "A,x,1,", "B,x,1,-300"]
+    table.write_text("\n".join(["cell,drug,dose (uM),growth", *rows]))
+    command = ("prepare", "table", "--responses", table, "--response", "growth", "--out")
+    refused = run_here(*command, tmp_path / "out")
+    assert refused.code == 2
+    assert "line 4 (B, x at -6: -300)" in refused.output

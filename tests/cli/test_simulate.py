@@ -75,3 +75,13 @@ def test_what_is_there_is_replaced_only_when_told(run_here: Run, tmp_path: Path)
     before = read_dataset(tmp_path / "d").fingerprint
     assert run_here(*words, "--overwrite", "true", "--seed", 5).code == 0
     assert read_dataset(tmp_path / "d").fingerprint != before
+
+
+def test_curves_in_gdscs_layout_are_prepared_as_it_says(run_here: Run, tmp_path: Path) -> None:
+    words = ["--preset", "small", "--response", "ic50", "--slots", "1", "--raw", "true", "--out"]
+    outcome = run_here("simulate", *words, tmp_path / "raw")
+    assert outcome.code == 0, outcome.output
+    assert "reaches R2 0.900 on ic50" in outcome.output
+    command = outcome.output.split("next: combo-lightning ")[1].split()
+    prepared = run_here(*command[:-1], tmp_path / "data")
+    assert prepared.code == 0, prepared.output

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from combo_lightning.data.growth import expected_growth, percent_growth, score
+from combo_lightning.data.growth import (
+    expected_growth,
+    growth_crossing,
+    percent_growth,
+    score,
+)
+from combo_lightning.errors import InputError
 
 
 def test_percent_growth_follows_its_definition() -> None:
@@ -56,3 +62,32 @@ def test_halves_round_away_from_zero_as_in_the_file(
 ) -> None:
     # The wells of the real file where other rules of rounding fail.
     assert score(np.array([expected]), np.array([measured]))[0] == points
+
+
+@pytest.mark.parametrize(
+    ("growth", "level", "dose", "where"),
+    [
+        ([100, 80, 20, -60], 50, -6.5, "inside"),
+        ([100, 80, 20, -60], 0, -5.75, "inside"),
+        ([100, 80, 20, -60], -50, -5.125, "inside"),
+        ([100, 90, 80, 70], 50, -5, "above"),
+        ([40, 30, 20, 10], 50, -8, "below"),
+        ([100, 50, 40, 30], 50, -7, "inside"),
+        ([100, 40, 60, 30], 50, -8 + 5 / 6, "inside"),
+        ([100, np.nan, 0, -60], 50, -7, "inside"),
+    ],
+)
+def test_gi50_tgi_and_lc50_lie_on_a_line_between_two_doses(
+    growth: list[float], level: float, dose: float, where: str
+) -> None:
+    doses = np.array([-8.0, -7.0, -6.0, -5.0])
+    found, place = growth_crossing(doses[::-1], np.array(growth)[::-1], level)
+    assert found == pytest.approx(dose)
+    assert place == where
+
+
+def test_repeated_doses_average_before_the_crossing() -> None:
+    doses, growth = np.array([-7.0, -7.0, -6.0]), np.array([90.0, 70.0, 20.0])
+    assert growth_crossing(doses, growth, 50)[0] == pytest.approx(-6.5)
+    with pytest.raises(InputError, match="no growth"):
+        growth_crossing(doses, np.full(3, np.nan), 50)

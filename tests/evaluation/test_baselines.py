@@ -264,15 +264,14 @@ def test_rows_that_weigh_nothing_fit_no_baseline() -> None:
 
 @pytest.mark.real_data
 def test_the_combo_scores_give_the_known_ladder(shared_data: Path, tmp_path: Path) -> None:
+    from combo_lightning.data.dataset_writer import Target
     from combo_lightning.data.sources.almanac_combo_score import prepare_combo_scores
     from combo_lightning.data.sources.screen_entities import EntityFiles
 
     almanac = shared_data / "almanac"
     files = EntityFiles([almanac / "drugs.csv"], almanac / "cells.csv", {}, None, [])
     table = almanac / "DTP_NCI60_ALMANAC_COMBO_SCORE.csv.gz"
-    screen = read_dataset(
-        prepare_combo_scores(table, files, tmp_path / "out", {}, overwrite=False)
-    )
+    screen = read_dataset(prepare_combo_scores(table, files, Target(tmp_path / "out")))
     split = draw_split(screen, SplitConfig(validation_fraction=0), seed=1)
     found = predict(screen, split.train_rows, split.test_rows)
     y = screen.responses.response_N[split.test_rows]

@@ -7,14 +7,13 @@ measured twice stands in two rows. Source: NCI, DTP_NCI60_ALMANAC_COMBO_SCORE.
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from combo_lightning.data.cell_names import KnownLine
 from combo_lightning.data.dataset import SourceFile, kind_named
-from combo_lightning.data.dataset_writer import DatasetWriter
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.names import cell_key
 from combo_lightning.data.sources.raw_text import find_columns, read_rows
@@ -95,17 +94,13 @@ def _refuse_equal_lines(names: list[str], path: Path) -> None:
             )
 
 
-def prepare_combo_scores(
-    scores: Path, files: EntityFiles, out: Path, made_by: dict[str, Any], *, overwrite: bool
-) -> Path:
+def prepare_combo_scores(scores: Path, files: EntityFiles, target: Target) -> Path:
     """Turn the ComboScore table into a data set.
 
     Args:
         scores: The wide table.
         files: What describes cell lines and drugs.
-        out: The data set to make.
-        made_by: The command and its options, for the manifest.
-        overwrite: Replace a data set that is there.
+        target: The data set to make.
 
     Returns:
         The data set's directory.
@@ -113,7 +108,7 @@ def prepare_combo_scores(
     Raises:
         InputError: If any file does not fit.
     """
-    with DatasetWriter(out, kind_named("combo_score"), 2, overwrite=overwrite) as writer:
+    with target.writer(kind_named("combo_score"), 2) as writer:
         frame, lines, dropped = read_scores(scores)
         if frame.empty:
             raise InputError(f"--scores: {scores} holds no score")
@@ -126,7 +121,8 @@ def prepare_combo_scores(
         writer.append(frame)
         if files.merge_duplicates:
             drugs = merge_duplicates(writer, drugs)
-        made_by = made_by | {
+        made_by = {
+            **target.made_by,
             "dropped": dropped,
             "joins": [report.to_plain() for report in (*cell_reports, *drug_reports)],
         }

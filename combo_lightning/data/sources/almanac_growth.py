@@ -20,7 +20,7 @@ import pyarrow.csv as pacsv
 
 from combo_lightning.data.cell_names import KnownLine
 from combo_lightning.data.dataset import SourceFile, kind_named
-from combo_lightning.data.dataset_writer import DatasetWriter
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.growth import expected_growth, score
 from combo_lightning.data.identity import combine_codes
@@ -248,11 +248,9 @@ def prepare_growth(
     growth: Path,
     response: str,
     files: EntityFiles,
-    out: Path,
-    made_by: dict[str, Any],
+    target: Target,
     *,
     fraction: bool = False,
-    overwrite: bool = False,
 ) -> Path:
     """Turn a growth file into a data set.
 
@@ -261,10 +259,8 @@ def prepare_growth(
         response: "growth" (every well), "min-growth" (lowest growth of a pair in a line over its
             doses, the published Combo model's) or "combo-score" (by the published rule).
         files: What describes cell lines and drugs.
-        out: The data set to make.
-        made_by: The command and its options, for the manifest.
+        target: The data set to make.
         fraction: Divide growth by 100, as the published Combo model does.
-        overwrite: Replace a data set that is there.
 
     Returns:
         The data set's directory.
@@ -278,7 +274,7 @@ def prepare_growth(
             raise InputError("--fraction is for growth; a ComboScore stays in points")
         kind = replace(kind, unit="fraction growth")
     source = GrowthFile(growth)
-    with DatasetWriter(out, kind, 2, overwrite=overwrite) as writer:
+    with target.writer(kind, 2) as writer:
         if response == "growth":
             for wells in source.batches():
                 if len(wells):
@@ -304,7 +300,7 @@ def prepare_growth(
             logger.info("dropped %d: %s", count, reason)
         stated = {"dropped": dropped, "joins": [report.to_plain() for report in reports]}
         return writer.finish(
-            cells, drugs, [SourceFile.of(growth), *files.sources()], made_by | stated
+            cells, drugs, [SourceFile.of(growth), *files.sources()], {**target.made_by, **stated}
         )
 
 

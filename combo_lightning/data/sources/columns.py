@@ -36,6 +36,7 @@ GUESSES: dict[str, tuple[str, ...]] = {
     ),
     "weight": ("weight",),
     "study": ("study", "studyname", "source"),
+    "plate": ("plate", "plateid", "platename", "barcode", "platebarcode"),
     "tissue": ("tissue", "panel", "lineage", "cancertype"),
 }
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")

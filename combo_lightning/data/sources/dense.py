@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.dataset import SourceFile, kind_named, read_dataset
-from combo_lightning.data.dataset_writer import DatasetWriter
+from combo_lightning.data.dataset_writer import DatasetWriter, Target
 from combo_lightning.data.entities import Entities, EntityKind, build_entities
 from combo_lightning.data.identity import combine_codes, compound_of_drug, compound_sets
 from combo_lightning.data.schema import drug_columns
@@ -97,10 +97,7 @@ def prepare_dense(
     response: str,
     layout: DenseLayout,
     validation_fraction: float,
-    out: Path,
-    made_by: dict[str, Any],
-    *,
-    overwrite: bool = False,
+    target: Target,
 ) -> Path:
     """Turn a dense matrix into a data set, and, with a second part, into a split.
 
@@ -109,9 +106,7 @@ def prepare_dense(
         response: What was measured, a name of `schema.RESPONSE_KINDS` without doses.
         layout: Which column is what.
         validation_fraction: Share of all rows to validate on, taken from training; for two parts.
-        out: The data set to make; with two parts it holds ``split.parquet``.
-        made_by: The command, for the manifest.
-        overwrite: Replace a data set that is there.
+        target: The data set to make; with two parts it holds ``split.parquet``.
 
     Returns:
         The data set's directory.
@@ -137,7 +132,7 @@ def prepare_dense(
     cut = find_cut(matrices, layout.slices, column, disjoint=layout.disjoint)
     names = _feature_names(matrices[0], layout.feature_names)
     folds = Folds.empty(len(cut.drugs), keep=True)
-    with DatasetWriter(out, kind, len(cut.drugs), overwrite=overwrite) as writer:
+    with target.writer(kind, len(cut.drugs)) as writer:
         folded = [
             _fold_part(matrix, files, cut, folds, column, layout)
             for matrix, files in zip(matrices, parts, strict=True)
@@ -150,10 +145,10 @@ def prepare_dense(
         missing = rows - sum(kept)
         stated = _report(folds, rows, missing, cut)
         sources = [SourceFile.of(path) for files in parts for path in files.paths()]
-        writer.finish(cells, drugs, sources, made_by | stated)
+        writer.finish(cells, drugs, sources, {**target.made_by, **stated})
     if len(parts) > 1:
-        _write_split(out, kept, validation_fraction)
-    return out
+        _write_split(target.out, kept, validation_fraction)
+    return target.out
 
 
 def _open(files: DenseFiles) -> JoinedMatrix:

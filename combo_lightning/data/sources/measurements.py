@@ -59,7 +59,8 @@ def measurements(
         dropped: Counts of dropped rows by reason; added to.
 
     Returns:
-        An Arrow table with columns of `data.schema.response_schema`.
+        An Arrow table with columns of `data.schema.response_schema`, and those that
+        `data.plausibility` reads.
 
     Raises:
         InputError: If a value is not what it must be.
@@ -92,6 +93,9 @@ def measurements(
         columns["weight"] = weight_R[kept_N // lines]
     if layout.study is not None:
         columns["study"] = texts(batch.column(layout.study)).take(row_N)
+    if layout.plate is not None:
+        columns["plate"] = texts(batch.column(layout.plate)).take(row_N)
+    columns["place"] = kept_N // lines + first_row + 1 + table.skip
     return pa.table(columns)
 
 

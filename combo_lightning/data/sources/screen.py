@@ -4,13 +4,13 @@ import logging
 import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from combo_lightning.data.dataset import SourceFile, kind_named
-from combo_lightning.data.dataset_writer import DatasetWriter
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.sources.profile_block import files_of
 from combo_lightning.data.sources.screen_entities import EntityFiles, build_cells, build_drugs
@@ -165,19 +165,14 @@ def _why_unknown(path: Path, formats: Sequence[ScreenFormat]) -> str:
 def prepare_screen(
     request: ScreenRequest,
     formats: Sequence[ScreenFormat],
-    out: Path,
-    made_by: Mapping[str, Any],
-    *,
-    overwrite: bool,
+    target: Target,
 ) -> Path:
     """Turn a public screen into a data set.
 
     Args:
         request: What to read.
         formats: All formats.
-        out: The data set to make.
-        made_by: The command, for the manifest.
-        overwrite: Replace a data set that is there.
+        target: The data set to make.
 
     Returns:
         The data set's directory.
@@ -198,7 +193,7 @@ def prepare_screen(
         raise InputError(
             f"--slots {slots}: {found.name} combines up to {source.num_slots} drugs in a row"
         )
-    with DatasetWriter(out, kind, slots, overwrite=overwrite) as writer:
+    with target.writer(kind, slots) as writer:
         for rows in source.rows():
             writer.append(rows)
         told = _told(source, request.path)
@@ -224,7 +219,7 @@ def prepare_screen(
             *(SourceFile.of(file) for file in files),
             *request.entities.sources(),
         ]
-        return writer.finish(cells, drugs, sources, {**made_by, **stated})
+        return writer.finish(cells, drugs, sources, {**target.made_by, **stated})
 
 
 def _told(source: ScreenSource, path: Path) -> dict[str, dict[str, int]]:

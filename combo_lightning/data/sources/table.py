@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 
 from combo_lightning.data.dataset import SourceFile, kind_named
-from combo_lightning.data.dataset_writer import DatasetWriter
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.entities import Entities, build_entities
 from combo_lightning.data.names import JoinReport
@@ -59,10 +58,7 @@ def prepare_table(
     response: str,
     mapping: TableMapping,
     entities: EntityTables,
-    out: Path,
-    made_by: dict[str, Any],
-    *,
-    overwrite: bool = False,
+    target: Target,
 ) -> Path:
     """Turn the user's own tables into a data set.
 
@@ -71,9 +67,7 @@ def prepare_table(
         response: What was measured, a name of `schema.RESPONSE_KINDS`.
         mapping: Which column is what.
         entities: The tables of cell lines and drugs.
-        out: The data set to make.
-        made_by: The command, for the manifest.
-        overwrite: Replace a data set that is there.
+        target: The data set to make.
 
     Returns:
         The data set's directory.
@@ -87,7 +81,7 @@ def prepare_table(
     layout = lay_out(table, mapping, kind)
     slots = drug_columns(len(layout.drugs))
     seen: dict[str, dict[str, None]] = {"cell": {}, "drug": {}}
-    with DatasetWriter(out, kind, len(slots), overwrite=overwrite) as writer:
+    with target.writer(kind, len(slots)) as writer:
         for rows in read_responses(table, layout, dropped):
             writer.append(rows)
             for entity, names in (("cell", ["cell_id"]), ("drug", slots)):
@@ -112,4 +106,4 @@ def prepare_table(
         files = [f for f in (responses, entities.cells, *entities.drugs) if f is not None]
         stated = {"dropped": dict(dropped), "joins": [report.to_plain() for report in reports]}
         sources = [SourceFile.of(file) for file in files]
-        return writer.finish(cells, drugs, sources, made_by | stated)
+        return writer.finish(cells, drugs, sources, {**target.made_by, **stated})

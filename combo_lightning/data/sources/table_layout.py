@@ -66,6 +66,7 @@ class Layout:
         responses: Column of the response, or those of a matrix, each named after a cell line.
         weight: Column of the weights.
         study: Column of the study.
+        plate: Column of the plate, to see whether it drifts.
     """
 
     drugs: list[str]
@@ -75,10 +76,19 @@ class Layout:
     responses: list[str]
     weight: str | None
     study: str | None
+    plate: str | None = None
 
     def columns(self) -> list[str]:
         """Name all columns to read, each once."""
-        named = [*self.drugs, *self.doses, self.cell, *self.responses, self.weight, self.study]
+        named = [
+            *self.drugs,
+            *self.doses,
+            self.cell,
+            *self.responses,
+            self.weight,
+            self.study,
+            self.plate,
+        ]
         return list(dict.fromkeys(name for name in named if name is not None))
 
 
@@ -104,16 +114,17 @@ def lay_out(table: UserTable, mapping: TableMapping, kind: ResponseKind) -> Layo
         else table.guess(GUESSES[role], role)
         for role, named in (("weight", mapping.weight), ("study", mapping.study))
     }
+    plate = table.guess(GUESSES["plate"], "plate")
     unit = mapping.dose_unit or (_unit_of(table, doses) if doses else _DEFAULT_UNIT)
     if mapping.matrix:
-        other = {*drugs, *doses, *extra.values()}
+        other = {*drugs, *doses, *extra.values(), plate}
         lines = [column for column in table.columns if column not in other]
         if not lines:
             raise InputError(
                 f"{table.where} has no column beside drugs; a matrix needs cell lines"
             )
         logger.info("%s: a matrix of %d cell lines", table.where, len(lines))
-        return Layout(drugs, doses, unit, None, lines, extra["weight"], extra["study"])
+        return Layout(drugs, doses, unit, None, lines, extra["weight"], extra["study"], plate)
     cell = (
         table.require(mapping.cell, "--cell_column")
         if mapping.cell
@@ -129,7 +140,7 @@ def lay_out(table: UserTable, mapping: TableMapping, kind: ResponseKind) -> Layo
     )
     if response is None:
         raise InputError(_no_column(table, "response", "--response_column"))
-    return Layout(drugs, doses, unit, cell, [response], extra["weight"], extra["study"])
+    return Layout(drugs, doses, unit, cell, [response], extra["weight"], extra["study"], plate)
 
 
 def _slots(

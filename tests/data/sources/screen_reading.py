@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.sources.screen import ScreenRequest, prepare_screen
 from combo_lightning.data.sources.screen_entities import EntityFiles
 from combo_lightning.data.sources.screen_formats import FORMATS
@@ -16,7 +17,7 @@ def prepare(path: Path, response: str, chemistry: Sequence[str] = ()) -> ScreenD
     files = EntityFiles([], None, {}, None, chemistry)
     out = path.parent / f"{path.name} prepared"
     request = ScreenRequest(path, response, files)
-    return read_dataset(prepare_screen(request, FORMATS, out, {"command": ["x"]}, overwrite=True))
+    return read_dataset(prepare_screen(request, FORMATS, Target(out, overwrite=True)))
 
 
 def prepare_table(table: Table, folder: Path, response: str, name: str = "x.csv") -> ScreenDataset:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from combo_lightning.data.dataset import read_dataset
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.sources.almanac_combo_score import prepare_combo_scores, read_scores
 from combo_lightning.data.sources.screen_entities import EntityFiles
 from combo_lightning.errors import InputError
@@ -31,7 +32,7 @@ def test_the_table_becomes_a_data_set_that_keeps_the_recorded_order(
 ) -> None:
     scores = write_scores(tmp_path / "scores.csv")
     made_by = {"command": ["x"]}
-    out = prepare_combo_scores(scores, files, tmp_path / "d", made_by, overwrite=False)
+    out = prepare_combo_scores(scores, files, Target(tmp_path / "d", made_by))
     dataset = read_dataset(out)
     rows = [
         (dataset.cells.ids[c], *(dataset.drugs.ids[d] for d in pair), float(y))
@@ -99,7 +100,7 @@ def test_a_bad_drug_table_is_refused_and_nothing_is_left(
     drugs.write_text(drugs.read_text().replace(old, new))
     scores = write_scores(tmp_path / "scores.csv")
     with pytest.raises(InputError, match=message):
-        prepare_combo_scores(scores, files, tmp_path / "d", {}, overwrite=False)
+        prepare_combo_scores(scores, files, Target(tmp_path / "d"))
     assert not list(tmp_path.glob("*d"))
     assert not list(tmp_path.glob(".*partial*"))
 
@@ -112,7 +113,7 @@ def test_a_join_that_leaves_nothing_is_refused(tmp_path: Path, files: EntityFile
     drugs.write_text(text)
     scores = write_scores(tmp_path / "scores.csv")
     with pytest.raises(InputError, match="none of the 3 drugs"):
-        prepare_combo_scores(scores, files, tmp_path / "d", {}, overwrite=False)
+        prepare_combo_scores(scores, files, Target(tmp_path / "d"))
 
 
 @pytest.mark.real_data

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.names import cell_key
 from combo_lightning.data.simulator_raw import HEADER
 from combo_lightning.data.sources.almanac_growth import prepare_growth
@@ -21,9 +22,9 @@ EXPECTED: list[float | None] = [60.0, 40.0, 30.5, 20.0, 0.0, -5.0, 5.5, 60.0, 80
 POINTS = 26.0
 
 
-def prepare(path: Path, response: str, **options: Any) -> ScreenDataset:
-    out = path.parent / f"{path.stem}-{response}"
-    return read_dataset(prepare_growth(path, response, NO_FILES, out, {}, **options))
+def prepare(path: Path, response: str, *, fraction: bool = False) -> ScreenDataset:
+    target = Target(path.parent / f"{path.stem}-{response}", overwrite=fraction)
+    return read_dataset(prepare_growth(path, response, NO_FILES, target, fraction=fraction))
 
 
 def rows(dataset: ScreenDataset) -> list[tuple[Any, ...]]:
@@ -136,7 +137,7 @@ def test_min_growth_is_the_lowest_of_a_pair_in_a_line(tmp_path: Path) -> None:
         ("MCF7", "752", "740", -9.0),
         ("SR", "740", "752", -8.0),
     ]
-    fraction = prepare(path, "min-growth", fraction=True, overwrite=True)
+    fraction = prepare(path, "min-growth", fraction=True)
     assert rows(fraction)[0] == ("MCF7", "740", "752", -0.1)
     assert fraction.kind.unit == "fraction growth"
     with pytest.raises(InputError, match="--fraction is for growth"):
@@ -181,7 +182,7 @@ def test_all_blocks_of_the_real_sample_are_reproduced_exactly(
 ) -> None:
     almanac = shared_data / "almanac"
     sample = almanac / "ComboDrugGrowth_sample.csv"
-    out = prepare_growth(sample, "combo-score", NO_FILES, tmp_path / "d", {})
+    out = prepare_growth(sample, "combo-score", NO_FILES, Target(tmp_path / "d"))
     mine = {(cell_key(str(c)), a, b): y for c, a, b, y in rows(read_dataset(out))}
     assert len(mine) == 152
     wells = pd.read_csv(sample, dtype={"NSC1": str, "NSC2": str})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.sources.dense import DenseFiles, DenseLayout, prepare_dense
 from combo_lightning.data.splits import SplitConfig, draw_split
 from combo_lightning.errors import InputError
@@ -48,9 +49,7 @@ def prepare(tmp_path: Path) -> Prepare:
             response,
             DenseLayout(slices, **layout),
             validation_fraction,
-            tmp_path / "set",
-            {"command": ["x"]},
-            overwrite=True,
+            Target(tmp_path / "set", {"command": ["x"]}, overwrite=True),
         )
         return read_dataset(made)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.sources.screen import ScreenRequest, prepare_screen
 from combo_lightning.data.sources.screen_entities import EntityFiles
 from combo_lightning.data.sources.screen_formats import FORMATS
@@ -39,7 +40,7 @@ def prepare(
     request = ScreenRequest(path, response, EntityFiles([], None, {}, None, ()), slots)
     made_by = {"command": ["x"]}
     return read_dataset(
-        prepare_screen(request, FORMATS, tmp_path / "out", made_by, overwrite=True)
+        prepare_screen(request, FORMATS, Target(tmp_path / "out", made_by, overwrite=True))
     )
 
 
@@ -126,7 +127,7 @@ def test_profiles_join_by_the_screens_own_identifiers(tmp_path: Path) -> None:
     expression.write_text(GDSC)
     files = EntityFiles([], None, {"expression": expression}, None, ())
     request = ScreenRequest(tmp_path / "x.csv", "ic50", files)
-    made = prepare_screen(request, FORMATS, tmp_path / "out", {}, overwrite=False)
+    made = prepare_screen(request, FORMATS, Target(tmp_path / "out"))
     cells = read_dataset(made).cells
     values = cells.blocks["expression"].values_EF
     # TP53 of DATA.905946 and DATA.905949; KARPAS-299 is not there.

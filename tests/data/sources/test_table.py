@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
+from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.sources.table import EntityTables, prepare_table
 from combo_lightning.data.sources.table_layout import TableMapping
 from combo_lightning.errors import InputError
@@ -42,9 +43,7 @@ def prepare(tmp_path: Path) -> Prepare:
             kind,
             TableMapping(**mapping),
             entities,
-            out,
-            {"command": ["x"]},
-            overwrite=True,
+            Target(out, {"command": ["x"]}, overwrite=True),
         )
         return read_dataset(made)
 
@@ -289,3 +288,14 @@ def test_the_score_table_reads_as_the_sources_own_reader_reads_it(
     assert len(dataset.responses) == 275_761
     assert (len(dataset.cells), len(dataset.drugs)) == (59, 105)  # MDA-N has no score
     assert dataset.responses.response_N.mean() == pytest.approx(-22, abs=0.5)
+
+
+def test_a_column_of_plates_shows_which_drift(prepare: Prepare) -> None:
+    draw = np.random.default_rng(4)
+    rows = [
+        f"L{i % 6},d{i % 11},P{i % 7},{draw.normal(0, 10) + 60 * (i % 7 == 2):.2f}"
+        for i in range(700)
+    ]
+    text = "\n".join(["cell,drug,plate,response", *rows])
+    with pytest.raises(InputError, match=r"'P2' by \+\d+\.?\d* over 100 .*accept \[plates\]"):
+        prepare(text)
