@@ -23,8 +23,11 @@ def log10_molar_of_ln_micromolar(value: Floats) -> Floats:
 
 
 def _remarks(batch: Batch, response: str) -> Mapping[str, Mask]:
-    """Tell IC50s beyond the highest concentration that was tested: the curve extrapolates."""
+    """Tell IC50s beyond the highest concentration that was tested, and what Z-scores are over."""
     ln_ic50, highest = batch.numbers("LN_IC50", "IC50"), batch.numbers(*_HIGHEST)
+    if response == "zscore" and ln_ic50 is not None:
+        known = "Z-scores are over all lines of a compound, later test lines too, as GDSC has them"
+        return {known: np.ones(len(ln_ic50), dtype=bool)}
     if response != "ic50" or ln_ic50 is None or highest is None:
         return {}
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -145,7 +145,7 @@ def test_structures_come_by_name_or_synonym_and_never_by_a_name_of_digits(tmp_pa
     )
     files = EntityFiles([drugs], None, {}, None, ())
     request = ScreenRequest(tmp_path / "x.csv", "ic50", files)
-    made = prepare_screen(request, FORMATS, tmp_path / "out", {}, overwrite=False)
+    made = prepare_screen(request, FORMATS, Target(tmp_path / "out"))
     found = read_dataset(made).drugs
     assert found.ids == ("Camptothecin", "123138", "Luminespib")
     assert found.annotation("smiles") == ["CCN", None, "CCCO"]
