@@ -59,7 +59,7 @@ _PERCENTS = ("growth", "min_growth", "viability")
 _POSSIBLE = {
     "growth": (-100.0, 1000.0),
     "min_growth": (-100.0, 1000.0),
-    "viability": (-50.0, 1000.0),
+    "viability": (-50.0, 5000.0),
     "auc": (0.0, 2.0),
     "ic50": (-20.0, 6.0),
     "gi50": (-20.0, 6.0),
