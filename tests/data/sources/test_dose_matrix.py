@@ -7,8 +7,7 @@ import pytest
 from combo_lightning.data.sources.well_units import WellMeasure
 from combo_lightning.errors import InputError
 from tests.data.sources.combination_fixtures import (
-    DOSES,
-    INHIBITION,
+    dose_sheet,
     dose_table,
     plain_rows,
     prepare,
@@ -35,15 +34,6 @@ def write(tmp_path: Path, text: str, name: str = "m.csv") -> Path:
     return path
 
 
-def sheet(corner: str = "", **changes: str) -> str:
-    """One block as SynergyFinder's sheet has it, the first drug's doses falling."""
-    head = {"Drug1": "MK-1775", "Drug2": "Niraparib", "Cell": "OCUBM", "ConcUnit": "nM"} | changes
-    lines = [f"{key}:,{value}" for key, value in head.items() if value]
-    lines.append(",".join([corner, *DOSES]) if corner != "none" else ",".join(DOSES))
-    rows = [",".join([dose, *row]) for dose, row in zip(DOSES, INHIBITION, strict=True)]
-    return "\n".join([*lines, *rows[::-1]]) + "\n"
-
-
 def test_every_well_with_a_drug_is_a_row_of_viability(tmp_path: Path) -> None:
     dataset = prepare(write(tmp_path, TABLE.text()), "viability")
     rows = rows_of(dataset)
@@ -66,10 +56,10 @@ def test_a_block_is_a_row_with_the_mean_of_its_excess(tmp_path: Path, score: str
 def test_a_sheet_is_the_long_table(tmp_path: Path, response: str, corner: str) -> None:
     long = rows_of(prepare(write(tmp_path, TABLE.text()), response))
     assert long
-    assert rows_of(prepare(write(tmp_path, sheet(corner), "s.csv"), response)) == long
+    assert rows_of(prepare(write(tmp_path, dose_sheet(corner), "s.csv"), response)) == long
     rows: list[list[str | float | None]] = [
         [float(c) if c[-1:].isdigit() and "-1775" not in c else c or None for c in line.split(",")]
-        for line in sheet(corner).splitlines()
+        for line in dose_sheet(corner).splitlines()
     ]
     (tmp_path / "s.xlsx").write_bytes(workbook(rows))
     assert rows_of(prepare(tmp_path / "s.xlsx", response)) == long
@@ -141,11 +131,11 @@ def test_replicates_are_averaged_for_a_score_and_rows_of_viability(tmp_path: Pat
 
 
 def test_the_matrix_of_another_line_or_unit_is_a_block_of_its_own(tmp_path: Path) -> None:
-    text = sheet() + "\n" + sheet(Cell="A375", ConcUnit="uM")
+    text = dose_sheet() + "\n" + dose_sheet(Cell="A375", ConcUnit="uM")
     rows = rows_of(prepare(write(tmp_path, text), "viability"))
     assert ("A375", "MK-1775", "Niraparib", -3.0, -3.0, 7.875) in rows
     assert ("OCUBM", "MK-1775", "Niraparib", -6.0, -6.0, 7.875) in rows
-    (row, _) = rows_of(prepare(write(tmp_path, sheet(Cell="") * 2, "plate7.csv"), "hsa"))
+    (row, _) = rows_of(prepare(write(tmp_path, dose_sheet(Cell="") * 2, "plate7.csv"), "hsa"))
     assert row[0] == "plate7"
 
 
@@ -165,9 +155,9 @@ def test_the_matrix_of_another_line_or_unit_is_a_block_of_its_own(tmp_path: Path
     ],
 )
 def test_a_torn_sheet_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
-    assert old in sheet()
+    assert old in dose_sheet()
     with pytest.raises(InputError, match=message):
-        prepare(write(tmp_path, sheet().replace(old, new)), "bliss")
+        prepare(write(tmp_path, dose_sheet().replace(old, new)), "bliss")
     assert not (tmp_path / "out").exists()
 
 

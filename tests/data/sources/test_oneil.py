@@ -11,6 +11,7 @@ from tests.data.sources.combination_fixtures import (
     plain_rows,
     prepare,
     rows_of,
+    write_oneil,
 )
 from tests.data.sources.fuzz import Table, Variant, judge, variants
 
@@ -27,14 +28,8 @@ PAIR = Table(
 
 
 def folder(tmp_path: Path) -> Path:
-    """Both tables, as CSV, beside something else."""
-    path = tmp_path / "oneil"
-    path.mkdir()
-    for name, header, rows in (
-        ("single.csv", SINGLE_HEADER, SINGLES), ("combination.csv", PAIR_HEADER, PAIRS),
-    ):  # fmt: skip
-        text = "\n".join(",".join(row) for row in [header, *rows]) + "\n"
-        (path / name).write_text(text, encoding="utf-8")
+    """Both tables, beside something else."""
+    path = write_oneil(tmp_path / "oneil")
     (path / "readme.txt").write_text("from the journal\n")
     return path
 
