@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT, Outcome
-from tests.data.sources import combination_fixtures
+from tests.data.sources import combination_fixtures, screen_fixtures
 from tests.data.sources.matrices import draw, write
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -74,6 +74,7 @@ def sandbox(
     _own_tables(tmp_path)
     _dense_matrices(raw)
     _combination_screens(raw)
+    _screens(raw)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -110,6 +111,13 @@ def _combination_screens(folder: Path) -> None:
     (folder / "matrix.csv").write_bytes(combination_fixtures.dose_table().content())
     (folder / "matrix_sheet.csv").write_text(combination_fixtures.dose_sheet())
     combination_fixtures.write_oneil(folder / "oneil")
+
+
+def _screens(folder: Path) -> None:
+    """Write single-drug screens as their sources publish them."""
+    screen_fixtures.write_xlsx(folder / "GDSC2_fitted_dose_response.xlsx", screen_fixtures.GDSC2)
+    (folder / "GI50.csv").write_bytes(screen_fixtures.NCI60.content())
+    screen_fixtures.write_ctrp(folder / "ctrp", screen_fixtures.ctrp_tables())
 
 
 @pytest.mark.slow

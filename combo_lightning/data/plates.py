@@ -1,4 +1,4 @@
-"""Plates that drift: whose measurements all lie above or below what lines and drugs explain.
+"""Plates that drift: whose measurements all lie above or below other plates' of the same thing.
 
 Shapes: N measurements, P plates.
 """
@@ -14,10 +14,15 @@ import pyarrow as pa
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
-# A plate drifts if its effect is beyond so many standard errors and so much of the residuals' sd.
+# A plate drifts if its effect is beyond so many standard errors, so many robust standard
+# deviations of the plates' effects, and so much of the residuals' standard deviation.
 _ERRORS = 5.0
+_PLATES = 5.0
 _SHARE = 1.0
+# From the median absolute deviation to a standard deviation.
+_ROBUST = 1.4826
 _FEW = 8
+_LEAST_PLATES = 3
 _ROUNDS = 20
 # So many measurements are looked at, from the first.
 _MOST = 4_000_000
@@ -30,7 +35,7 @@ class Drift:
     Args:
         plate: Its code.
         shift: How far its measurements lie from the other plates', in the response's unit.
-        rows: How many there are.
+        rows: How many of them were measured on other plates too.
     """
 
     plate: int
@@ -38,39 +43,43 @@ class Drift:
     rows: int
 
 
-def drifting_plates(response_N: Floats, plate_N: Codes, others: Sequence[Codes]) -> list[Drift]:
+def drifting_plates(response_N: Floats, plate_N: Codes, measured_N: Codes) -> list[Drift]:
     """Find plates that drift.
 
-    The response is explained by additive effects of what was measured and of plates, fitted in
-    turns. What only one plate holds explains itself, so that a plate's effect is told from what it
-    shares with others.
+    Only what was measured on several plates (controls, single drugs that accompany each
+    combination, repeats) tells of plates: its responses are explained by additive effects of what
+    was measured and of plates, fitted in turns.
 
     Args:
         response_N: Measurements.
-        plate_N: Plate of each, codes from 0.
-        others: What else explains them: cell lines, treatments; codes from 0.
+        plate_N: Plate of each; codes from 0.
+        measured_N: What was measured, a line under a treatment; codes from 0.
 
     Returns:
         Those that drift, the farthest first.
     """
-    plates = int(plate_N.max(initial=-1)) + 1
-    if plates < 3:
+    pairs = np.unique(np.stack([measured_N, plate_N]), axis=1)[0]
+    shared = np.bincount(pairs, minlength=int(measured_N.max(initial=-1)) + 1) > 1
+    kept = shared[measured_N]
+    rest_N, plate_N, measured_N = response_N[kept], plate_N[kept], measured_N[kept]
+    if len(np.unique(plate_N)) < _LEAST_PLATES:
         return []
-    rest_N = response_N - np.median(response_N)
-    effect_P = np.zeros(plates)
+    effect_P = np.zeros(int(plate_N.max()) + 1)
     for _ in range(_ROUNDS):
-        for code_N in others:
-            rest_N -= _means(rest_N, code_N)[code_N]
+        rest_N = rest_N - _means(rest_N, measured_N)[measured_N]
         step_P = _means(rest_N, plate_N)
         effect_P += step_P
-        rest_N -= step_P[plate_N]
-    effect_P -= np.median(effect_P)
-    spread = float(np.median(np.abs(rest_N)) * 1.4826)
-    count_P = np.bincount(plate_N, minlength=plates)
-    error_P = spread / np.sqrt(np.maximum(count_P, 1))
-    drifts = (np.abs(effect_P) > np.maximum(_ERRORS * error_P, _SHARE * spread)) & (
-        count_P >= _FEW
-    )
+        rest_N = rest_N - step_P[plate_N]
+    count_P = np.bincount(plate_N)
+    known = effect_P[count_P >= _FEW]
+    if not len(known):
+        return []
+    effect_P -= np.median(known)
+    between = float(np.median(np.abs(known - np.median(known)))) * _ROBUST
+    within = float(np.median(np.abs(rest_N))) * _ROBUST
+    error_P = within / np.sqrt(np.maximum(count_P, 1))
+    far = np.abs(effect_P) > max(_PLATES * between, _SHARE * within)
+    drifts = far & (np.abs(effect_P) > _ERRORS * error_P) & (count_P >= _FEW)
     found = [Drift(int(p), float(effect_P[p]), int(count_P[p])) for p in np.flatnonzero(drifts)]
     return sorted(found, key=lambda drift: -abs(drift.shift))
 
@@ -93,6 +102,9 @@ class PlateReadings:
         self._codes: dict[str, dict[Any, int]] = {name: {} for name in self._columns}
         self._parts: list[tuple[Floats, Codes]] = []
         self._rows = 0
+
+    def __len__(self) -> int:
+        return len(self._codes["plate"])
 
     def see(self, table: Any) -> None:
         """Note the rows of a table that has a column ``plate``."""
@@ -120,7 +132,7 @@ class PlateReadings:
             return []
         response_N = np.concatenate([part[0] for part in self._parts])
         code_XN = np.concatenate([part[1] for part in self._parts], axis=1)
-        treatment_N = np.unique(code_XN[2:], axis=1, return_inverse=True)[1].reshape(-1)
+        measured_N = np.unique(code_XN[1:], axis=1, return_inverse=True)[1].reshape(-1)
         names = list(self._codes["plate"])
-        found = drifting_plates(response_N, code_XN[0], [code_XN[1], treatment_N])
+        found = drifting_plates(response_N, code_XN[0], measured_N)
         return [(names[drift.plate], drift) for drift in found]

@@ -4,6 +4,7 @@ Each finds what is probably a mistake, says at which rows, and is passed over wh
 that it is intended (``--accept NAME``). Thresholds are wide: real screens pass them all.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from combo_lightning.data.plates import PlateReadings
 from combo_lightning.data.schema import ResponseKind, dose_columns, drug_columns
 from combo_lightning.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 Floats = npt.NDArray[np.float64]
 
 CHECKS = ("unit", "range", "direction", "dose", "plates")
@@ -22,6 +25,8 @@ CHECKS = ("unit", "range", "direction", "dose", "plates")
 _FEW = 30
 # Of each batch of rows so many are kept, evenly spaced, to tell the distribution.
 _SAMPLE = 4096
+# Up to this share of plates that drift is ordinary: of 942 real ones of NCI-ALMANAC 6 do.
+_DRIFTING = 0.1
 # Rows that a message shows.
 _SHOWN = 3
 # log10 molar: what is in the wells of a screen, and where the middle of a screen's IC50s lies.
@@ -220,15 +225,20 @@ class Plausibility:
         )
 
     def _drift(self) -> str | None:
+        """Tell of plates that drift; few do in every large screen, and are only said."""
         drifts = self._plates.drifts()
         if not drifts:
             return None
         shown = [f"'{name}' by {d.shift:+.3g} over {d.rows} rows" for name, d in drifts[:_SHOWN]]
         more = f" and {len(drifts) - _SHOWN} more" if len(drifts) > _SHOWN else ""
-        return (
-            f"plates drift from what their lines and drugs explain: {', '.join(shown)}{more} (in "
-            f"{self._kind.unit}); correct them or leave them out"
+        found = (
+            f"{len(drifts)} of {len(self._plates)} plates drift from others that hold the same: "
+            f"{', '.join(shown)}{more} (in {self._kind.unit})"
         )
+        if len(drifts) <= _DRIFTING * len(self._plates):
+            logger.warning("%s", found)
+            return None
+        return f"{found}; correct them or leave them out"
 
     def _describe(self, table: Any, row: int) -> str:
         drugs = [table.column(name)[row].as_py() for name in drug_columns(self._num_slots)]

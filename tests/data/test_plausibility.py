@@ -128,13 +128,23 @@ def test_whatever_the_values_all_of_it_can_be_accepted(values: list[float]) -> N
     look("ic50", values, accept=CHECKS)
 
 
-def test_plates_that_drift_are_named() -> None:
+def test_plates_that_drift_are_named_and_many_are_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     draw = np.random.default_rng(5)
-    plate = draw.integers(10, size=600)
-    values = 60 + draw.normal(0, 8, 600) + np.where(plate == 4, 35, 0)
-    doses = np.full(600, -6.0)
-    names = pa.array([f"P{p}" for p in plate])
-    with pytest.raises(InputError, match=r"plates drift .*'P4' by \+3\d\.?\d* over \d+ rows \(in"):
+    for plates in (8, 20):
+        plate = draw.integers(plates, size=600)
+        values = 60 + draw.normal(0, 8, 600)
+        shifted = values + np.where(plate == 4, 35, 0)
+        doses = np.full(600, -6.0)
+        names = pa.array([f"P{p}" for p in plate])
         look("growth", values, doses, plate=names)
-    look("growth", values, doses, plate=names, accept=["plates"])
-    look("growth", values - np.where(plate == 4, 35, 0), doses, plate=names)
+        assert "drift" not in caplog.text
+        if plates == 8:
+            with pytest.raises(InputError, match=r"1 of 8 plates .*'P4' by \+3\d\.?\d* over"):
+                look("growth", shifted, doses, plate=names)
+            look("growth", shifted, doses, plate=names, accept=["plates"])
+            assert "drift" not in caplog.text
+        else:
+            look("growth", shifted, doses, plate=names)
+            assert "1 of 20 plates drift from others that hold the same: 'P4' by" in caplog.text

@@ -40,6 +40,7 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "tissue": ("tissue", "panel", "lineage", "cancertype"),
 }
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "\\N")
+ANY = "any"
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 # Of numbers alone: names hold blanks.
 _NUMBER_SEPARATORS = _SEPARATORS | {" ": "blanks"}
@@ -90,7 +91,7 @@ class UserTable:
         Args:
             path: The file.
             option: The option that named it, for messages.
-            delimiter: What separates the fields of a text file; None: as its name ends.
+            delimiter: Of a text file; None: as its name ends; `ANY`: what cuts its header most.
 
         Raises:
             InputError: If it is missing, damaged, empty, separated by something else, or names
@@ -106,8 +107,10 @@ class UserTable:
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{option}: cannot read {path} as Parquet: {error}") from error
         else:
-            delimiter = delimiter or ("\t" if stem.endswith(_TABBED) else ",")
             line, skip, encoding = _first_line(path, option)
+            if delimiter == ANY:
+                delimiter = max(_SEPARATORS, key=lambda d: len(_fields(line, d)))
+            delimiter = delimiter or ("\t" if stem.endswith(_TABBED) else ",")
             names = _fields(line, delimiter)
             if len(names) < 2:
                 other = next((n for d, n in _SEPARATORS.items() if d in line), None)
@@ -117,12 +120,18 @@ class UserTable:
                     + ": save it with commas as .csv or with tabs as .tsv"
                 )
             table = cls(path, option, names, delimiter, skip + 1, encoding)
-        twice = [name for name, count in Counter(table.columns).items() if count > 1]
-        if twice:
-            raise InputError(
-                f"{table.where} has two columns named '{twice[0]}'; rename one of them"
-            )
+        table.refuse_equal_names()
         return table
+
+    def refuse_equal_names(self) -> None:
+        """Refuse two columns of one name.
+
+        Raises:
+            InputError: If there are two.
+        """
+        twice = [name for name, count in Counter(self.columns).items() if count > 1]
+        if twice:
+            raise InputError(f"{self.where} has two columns named '{twice[0]}'; rename one")
 
     @classmethod
     def open_matrix(cls, path: Path, option: str) -> tuple["UserTable", tuple[str, ...]]:
@@ -375,7 +384,10 @@ def _first_line(path: Path, option: str) -> tuple[str, int, str]:
 
 
 def _fields(line: str, delimiter: str) -> tuple[str, ...]:
-    fields = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    try:
+        fields = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    except csv.Error:  # a field beyond 128 kB: the line of a wide table, cut at the wrong mark
+        fields = line.split(delimiter)
     return tuple(field.strip() for field in fields)
 
 

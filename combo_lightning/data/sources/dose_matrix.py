@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from combo_lightning.data.sources.columns import UserTable, texts
 from combo_lightning.data.sources.dose_sheet import is_dose_sheet, read_dose_sheet
-from combo_lightning.data.sources.long_screen import find_column, header_of, open_table
 from combo_lightning.data.sources.screen import OPTION, ScreenSource
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
+from combo_lightning.data.sources.screen_file import find_column, header_of, open_table
 from combo_lightning.data.sources.well_units import WellMeasure, in_percent
 from combo_lightning.data.sources.wells import (
     OF_GROWTH,

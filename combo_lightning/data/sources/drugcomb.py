@@ -15,9 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from combo_lightning.data.sources.columns import UserTable
-from combo_lightning.data.sources.long_screen import Batch, LongFormat, Mask, Measure, open_table
+from combo_lightning.data.sources.long_screen import Batch, LongFormat, Mask, Measure
 from combo_lightning.data.sources.screen import OPTION, ScreenSource
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
+from combo_lightning.data.sources.screen_file import open_table
 from combo_lightning.data.units import concentration_unit, to_log10_molar
 from combo_lightning.errors import InputError, did_you_mean
 

@@ -1,9 +1,10 @@
-"""GDSC fitted dose response: ``GDSC1_fitted_dose_response_*.csv``, ``GDSC2_...``; csv and xlsx.
+"""GDSC fitted dose response: ``GDSC1_fitted_dose_response_*.xlsx``, ``GDSC2_...``; csv and xlsx.
 
 One row a curve: a compound in a cell line. ``LN_IC50`` is the natural logarithm of micromolar,
 ``AUC`` the area under the viability curve as a fraction (1: no effect), ``Z_SCORE`` of ln IC50
 among all lines under the compound. A drug screened under two DRUG_IDs has two rows in a line.
-Source: cancerrxgene.org; columns from code that reads them.
+The table that the web site exports (``PANCANCER_IC_*.csv``) has the same under other names: its
+``IC50`` is the logarithm too. Source: cancerrxgene.org; columns from code that reads them.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from combo_lightning.data.sources.long_screen import Batch, Floats, LongFormat, Mask, Measure
+
+# In micromolar, in the releases since 2018 and before.
+_HIGHEST = ("MAX_CONC", "MAX_CONC_MICROMOLAR")
 
 
 def log10_molar_of_ln_micromolar(value: Floats) -> Floats:
@@ -20,7 +24,7 @@ def log10_molar_of_ln_micromolar(value: Floats) -> Floats:
 
 def _remarks(batch: Batch, response: str) -> Mapping[str, Mask]:
     """Tell IC50s beyond the highest concentration that was tested: the curve extrapolates."""
-    ln_ic50, highest = batch.numbers("LN_IC50"), batch.numbers("MAX_CONC")
+    ln_ic50, highest = batch.numbers("LN_IC50", "IC50"), batch.numbers(*_HIGHEST)
     if response != "ic50" or ln_ic50 is None or highest is None:
         return {}
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -43,5 +47,21 @@ GDSC = LongFormat(
     cell_names=("COSMIC_ID", "SANGER_MODEL_ID"),
     drug_facts=({"mechanism": ("PUTATIVE_TARGET",)},),
     remarks=_remarks,
-    extra=("MAX_CONC", "LN_IC50"),
+    extra=(*_HIGHEST, "LN_IC50"),
+)
+GDSC_WEB = LongFormat(
+    name="GDSC's web export",
+    told_by=("Drug Name", "Drug ID", "Cell Line Name", "Cosmic ID", "IC50", "Max Conc"),
+    cell=("Cell Line Name",),
+    drugs=(("Drug Name",),),
+    measures={
+        "ic50": Measure(("IC50",), log10_molar_of_ln_micromolar),
+        "auc": Measure(("AUC",)),
+        "zscore": Measure(("Z score",)),
+    },
+    study=("Dataset Version",),
+    tissue=("TCGA Classification",),
+    cell_names=("Cosmic ID",),
+    remarks=_remarks,
+    extra=("Max Conc", "IC50"),
 )

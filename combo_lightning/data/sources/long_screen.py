@@ -4,7 +4,7 @@ Shapes: R rows of a batch, N measurements.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from combo_lightning.data.sources.columns import UserTable, plain, texts
 from combo_lightning.data.sources.measurements import measurements
 from combo_lightning.data.sources.screen import OPTION, ScreenSource
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
+from combo_lightning.data.sources.screen_file import find_column, header_of, open_table
 from combo_lightning.data.sources.table_layout import Layout
 from combo_lightning.errors import InputError, did_you_mean
 
@@ -60,6 +61,16 @@ class Batch:
         column = find_column(self._table, names)
         return None if column is None else texts(self._rows.column(column))
 
+    def refuse(self, bad_R: Mask, name: str, expected: str) -> None:
+        """Refuse the first bad value of a column that the file has.
+
+        Raises:
+            InputError: If one is bad, with its place and value.
+        """
+        column = find_column(self._table, (name,))
+        if column is not None:
+            self._table.refuse(bad_R, self._rows.column(column), column, self._first_row, expected)
+
     def numbers(self, *names: str) -> Floats | None:
         """Give the first of some columns that the file has, as numbers; None: it has none.
 
@@ -83,12 +94,16 @@ class LongFormat:
         drugs: Columns of the drugs, a slot each.
         measures: What it holds, by kind of response.
         study: Column of the study.
+        study_name: What the study is called where there is no such column; none: as the format.
         tissue: Column of the lines' tissue.
         cell_names: Columns of other names and identifiers of the line.
         drug_facts: For each slot, columns by role, a key of `drug_schema.ROLES`.
+        derived: Columns that are made of the file's own: new ones, whose names stand in
+            parentheses, and own ones that are written otherwise.
+        nsc_only: Whether the drugs are NSC numbers and nothing else.
         unusable: Tells rows that are to be dropped, by reason; a row counts for the first.
         remarks: Tells rows to be counted and kept, by remark, given the response's kind.
-        extra: Columns that `unusable` and `remarks` read.
+        extra: Columns that `derived`, `unusable` and `remarks` read.
     """
 
     name: str
@@ -97,9 +112,12 @@ class LongFormat:
     drugs: tuple[Names, ...]
     measures: Mapping[str, Measure]
     study: Names = ()
+    study_name: str = ""
     tissue: Names = ()
     cell_names: tuple[str, ...] = ()
     drug_facts: tuple[Mapping[str, Names], ...] = ()
+    derived: Mapping[str, Callable[[Batch], Any]] = field(default_factory=dict)
+    nsc_only: bool = False
     unusable: Callable[[Batch], Mapping[str, Mask]] | None = None
     remarks: Callable[[Batch, str], Mapping[str, Mask]] | None = None
     extra: tuple[str, ...] = ()
@@ -111,8 +129,12 @@ class LongFormat:
 
     def recognises(self, path: Path, option: str) -> bool:
         """Tell from a file's header whether it is of this format."""
-        columns = header_of(path, option)
-        return {plain(name) for name in self.told_by} <= {plain(name) for name in columns}
+        return not self.lacks(path, option)
+
+    def lacks(self, path: Path, option: str) -> list[str]:
+        """Name the columns that tell this format and that a file has not."""
+        columns = {plain(name) for name in header_of(path, option)}
+        return [name for name in self.told_by if plain(name) not in columns]
 
     def open(self, path: Path, response: str) -> ScreenSource:
         """Open a file, and find the columns that the response needs.
@@ -121,22 +143,26 @@ class LongFormat:
             InputError: If one is missing.
         """
         table = open_table(path, OPTION)
+        made = [name for name in self.derived if find_column(table, (name,)) is None]
+        view = replace(table, columns=(*table.columns, *made))
         measure = self.measures[response]
         layout = Layout(
-            drugs=[self._require(table, names) for names in self.drugs],
-            doses=[self._require(table, names) for names in measure.doses],
+            drugs=[self._require(view, names) for names in self.drugs],
+            doses=[self._require(view, names) for names in measure.doses],
             unit=measure.dose_unit,
-            cell=self._require(table, self.cell),
-            responses=[self._require(table, measure.columns)],
+            cell=self._require(view, self.cell),
+            responses=[self._require(view, measure.columns)],
             weight=None,
-            study=find_column(table, self.study),
+            study=find_column(view, self.study),
         )
         return LongSource(
             num_slots=len(self.drugs),
             lines=SeenLines(),
             drugs=SeenDrugs(path, OPTION, self.name),
+            nsc_only=self.nsc_only,
             format=self,
             table=table,
+            view=view,
             layout=layout,
             response=response,
         )
@@ -144,9 +170,10 @@ class LongFormat:
     def _require(self, table: UserTable, names: Names) -> str:
         column = find_column(table, names)
         if column is None:
+            own = [name for name in table.columns if not name.startswith("(")]
             raise InputError(
                 f"{table.where} is {self.name}, but has no column '{names[0]}'"
-                f"{did_you_mean(names[0], table.columns)}; it has {', '.join(table.columns)}"
+                f"{did_you_mean(names[0], own)}; it has {', '.join(own)}"
             )
         return column
 
@@ -165,33 +192,49 @@ class LongSource(ScreenSource):
     Args:
         format: Its format.
         table: The file.
+        view: The file with the columns that are derived.
         layout: Its columns.
         response: The kind of response to take.
     """
 
     format: LongFormat
     table: UserTable
+    view: UserTable
     layout: Layout
     response: str
 
     def rows(self) -> Iterator[Any]:
         """Read the rows, a batch at a time; see `ScreenSource`."""
-        columns = dict.fromkeys([*self.layout.columns(), *self.format.columns(self.table)])
+        wanted = dict.fromkeys([*self.layout.columns(), *self.format.columns(self.view)])
         first_row = 0
-        for batch in self.table.batches(list(columns)):
-            yield self._rows_of(Batch(self.table, batch, first_row), batch, first_row)
-            first_row += len(batch)
+        for rows in self.table.batches([name for name in wanted if name in self.table.columns]):
+            yield self._rows_of(self._with_derived(rows, first_row), first_row)
+            first_row += len(rows)
 
-    def _rows_of(self, batch: Batch, rows: Any, first_row: int) -> Any:
+    def _with_derived(self, rows: Any, first_row: int) -> Any:
+        """Add the columns that are made of others; one that the file has is replaced."""
+        for name, make in self.format.derived.items():
+            column = make(Batch(self.view, rows, first_row))
+            named = find_column(self.view, (name,)) or name
+            place = rows.schema.get_field_index(named)
+            if place < 0:
+                rows = rows.append_column(named, column)
+            else:
+                rows = rows.set_column(place, named, column)
+        return rows
+
+    def _rows_of(self, rows: Any, first_row: int) -> Any:
+        batch = Batch(self.view, rows, first_row)
         rows = self._without_unusable(batch, rows)
-        found = measurements(self.table, self.layout, rows, first_row, self.dropped)
+        found = measurements(self.view, self.layout, rows, first_row, self.dropped)
         measure = self.format.measures[self.response]
         if measure.convert is not None:
             values_N = measure.convert(found.column("response").to_numpy())
             place = found.schema.get_field_index("response")
             found = found.set_column(place, "response", pa.array(values_N))
         if self.layout.study is None:
-            study = pa.array([self.format.name] * len(found), pa.string())
+            name = self.format.study_name or self.format.name
+            study = pa.array([name] * len(found), pa.string())
             found = found.append_column("study", study)
         self._note(batch, rows)
         return found
@@ -234,26 +277,3 @@ class LongSource(ScreenSource):
             given_R = given.to_numpy(zero_copy_only=False)
             for remark, rows_R in self.format.remarks(batch, self.response).items():
                 self.notes[remark] += int((rows_R & given_R).sum())
-
-
-def header_of(path: Path, option: str) -> tuple[str, ...]:
-    """Give the column names of a file; none: it is no table."""
-    try:
-        return open_table(path, option).columns
-    except InputError:
-        return ()
-
-
-def open_table(path: Path, option: str) -> UserTable:
-    """Open a table, whatever separates its fields.
-
-    Raises:
-        InputError: As `UserTable.open`.
-    """
-    return UserTable.open(path, option)
-
-
-def find_column(table: UserTable, names: Sequence[str]) -> str | None:
-    """Find a column by any of its names, whatever their case and punctuation; None: no such."""
-    by_plain = {plain(column): column for column in reversed(table.columns)}
-    return next((by_plain[plain(name)] for name in names if plain(name) in by_plain), None)

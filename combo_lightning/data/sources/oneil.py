@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from combo_lightning.data.hill import VIABILITY, HillFits, fit_hill
 from combo_lightning.data.sources.columns import UserTable, plain, texts
-from combo_lightning.data.sources.long_screen import header_of, open_table
 from combo_lightning.data.sources.screen import OPTION, ScreenSource
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
+from combo_lightning.data.sources.screen_file import header_of, open_table
 from combo_lightning.data.sources.wells import RESPONSES, SCORES, Block, WellsSource, slots_of
 from combo_lightning.data.units import CONCENTRATION_UNITS, to_log10_molar
 from combo_lightning.errors import InputError

@@ -1,12 +1,13 @@
 """``prepare screen``: a public screen of whatever format, told by content, becomes a data set."""
 
 import logging
+import zipfile
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from combo_lightning.data.dataset import SourceFile, kind_named
 from combo_lightning.data.dataset_writer import Target
@@ -14,11 +15,14 @@ from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.sources.profile_block import files_of
 from combo_lightning.data.sources.screen_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
+from combo_lightning.data.sources.screen_file import header_of, open_table
 from combo_lightning.errors import InputError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
 OPTION = "--responses"
+# A file that lacks so few of a format's columns is probably of it, and damaged.
+_NEAR = 2
 
 
 @dataclass(kw_only=True)
@@ -29,6 +33,8 @@ class ScreenSource(ABC):
         num_slots: K, the most drugs that one row combines.
         lines: Its cell lines, as far as the rows were read.
         drugs: Its drugs, likewise.
+        nsc_only: Whether the drugs are NSC numbers and nothing else.
+        files: The files that it is read from; None: all that the path names.
         dropped: Counts of dropped rows by reason, likewise.
         notes: What people should know, such as how many values are censored.
     """
@@ -36,6 +42,8 @@ class ScreenSource(ABC):
     num_slots: int
     lines: SeenLines
     drugs: SeenDrugs
+    nsc_only: bool = False
+    files: Sequence[Path] | None = None
     dropped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
 
@@ -82,6 +90,16 @@ class ScreenFormat(Protocol):
         """
 
 
+@runtime_checkable
+class NearFormat(Protocol):
+    """A format that can tell what a file lacks to be of it."""
+
+    name: str
+
+    def lacks(self, path: Path, option: str) -> Sequence[str]:
+        """Name the columns that tell this format and that a file has not."""
+
+
 @dataclass(frozen=True)
 class ScreenRequest:
     """What is to be read.
@@ -116,7 +134,28 @@ def format_of(path: Path, formats: Sequence[ScreenFormat]) -> ScreenFormat:
         if one.recognises(path, OPTION):
             logger.info("%s: %s: read as %s", OPTION, path, one.name)
             return one
-    raise InputError(
+    raise InputError(_why_unknown(path, formats))
+
+
+def _why_unknown(path: Path, formats: Sequence[ScreenFormat]) -> str:
+    """Say why a file is of no format: it cannot be read, it is nearly of one, or of none."""
+    if zipfile.is_zipfile(path) and not header_of(path, OPTION):
+        return f"{OPTION}: {path} is a ZIP archive; unpack it and name the file in it"
+    if not path.is_dir():
+        try:
+            open_table(path, OPTION)
+        except InputError as error:
+            return str(error)
+    lacking = {one.name: one.lacks(path, OPTION) for one in formats if isinstance(one, NearFormat)}
+    nearest = min(lacking, key=lambda name: len(lacking[name]), default=None)
+    if nearest is not None and len(lacking[nearest]) <= _NEAR:
+        columns = header_of(path, OPTION)
+        words = "' and '".join(lacking[nearest])
+        return (
+            f"{OPTION}: {path} would be {nearest} if it had a column '{words}'"
+            f"{did_you_mean(lacking[nearest][0], columns)}; it has {', '.join(columns)}"
+        )
+    return (
         f"{OPTION}: {path} is of no format that is known here "
         f"({', '.join(one.name for one in formats)}); if it is a table of your own, use "
         "'combo-lightning prepare table' and name its columns"
@@ -157,15 +196,14 @@ def prepare_screen(
     with target.writer(kind, slots) as writer:
         for rows in source.rows():
             writer.append(rows)
-        for reason, count in source.dropped.items():
-            if count:
-                logger.info("dropped %d: %s", count, reason)
-        for note, count in source.notes.items():
-            logger.info("%d: %s", count, note)
-        if not source.lines:
-            raise InputError(f"{OPTION}: {request.path} has no row that can be used")
+        told = _told(source, request.path)
         cells, reports = build_cells(source.lines.known(), request.entities)
-        drugs, more = build_drugs(source.drugs.names(), request.entities, source.drugs.table())
+        drugs, more = build_drugs(
+            source.drugs.names(),
+            request.entities,
+            source.drugs.table(),
+            nsc_only=source.nsc_only,
+        )
         reports = [*reports, *more]
         for report in reports:
             logger.info("%s", "\n".join(report.lines()))
@@ -173,12 +211,36 @@ def prepare_screen(
             drugs = merge_duplicates(writer, drugs)
         stated = {
             "format": found.name,
-            "dropped": {reason: n for reason, n in source.dropped.items() if n},
-            "notes": dict(source.notes),
+            **told,
             "joins": [report.to_plain() for report in reports],
         }
+        files = files_of(request.path) if source.files is None else source.files
         sources = [
-            *(SourceFile.of(file) for file in files_of(request.path)),
+            *(SourceFile.of(file) for file in files),
             *request.entities.sources(),
         ]
         return writer.finish(cells, drugs, sources, {**target.made_by, **stated})
+
+
+def _told(source: ScreenSource, path: Path) -> dict[str, dict[str, int]]:
+    """Say what was dropped of a screen that was read, and what people should know.
+
+    Returns:
+        Both, for the manifest.
+
+    Raises:
+        InputError: If nothing is left.
+    """
+    dropped = {reason: count for reason, count in source.dropped.items() if count}
+    notes = {note: count for note, count in source.notes.items() if count}
+    for reason, count in dropped.items():
+        logger.info("dropped %d: %s", count, reason)
+    for note, count in notes.items():
+        logger.info("%d: %s", count, note)
+    if not source.lines:
+        counted = [f"{count} ({reason})" for reason, count in dropped.items()]
+        raise InputError(
+            f"{OPTION}: {path} has no row that can be used; dropped were "
+            f"{', '.join(counted) or 'none'}"
+        )
+    return {"dropped": dropped, "notes": notes}

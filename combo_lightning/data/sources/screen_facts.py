@@ -1,13 +1,17 @@
 """What a screen's own file tells of its cell lines and drugs, gathered while its rows are read."""
 
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from combo_lightning.data.cell_names import KnownLine
+from combo_lightning.data.cell_names import KnownLine, identifier
 from combo_lightning.data.sources.drug_schema import DrugFile, DrugTable, drug_rows
+
+logger = logging.getLogger(__name__)
 
 
 class SeenLines:
@@ -37,11 +41,44 @@ class SeenLines:
         return list(self._lines)
 
     def known(self) -> list[KnownLine]:
-        """Give what is known of each line; of several tissues the first."""
+        """Give what is known of each line; of several tissues the first.
+
+        A name that stands for several lines tells none of them (CCLE's TT is two), and goes.
+        """
+        self._warn_of_doubles()
+        held = Counter(word for names, _ in self._lines.values() for word in names)
+        held.update(self._lines.keys())
         return [
-            KnownLine(line, tuple(names), next(iter(tissues), None))
+            KnownLine(
+                line,
+                tuple(w for w in names if held[w] == 1 or identifier(w) is not None),
+                next(iter(tissues), None),
+            )
             for line, (names, tissues) in self._lines.items()
         ]
+
+    def _warn_of_doubles(self) -> None:
+        """Say which names stand for several lines by identifiers, and the other way round."""
+        holders: dict[tuple[str, str], list[str]] = {}
+        for line, (names, _) in self._lines.items():
+            found = [known for word in names if (known := identifier(word)) is not None]
+            for known in found:
+                holders.setdefault(known, []).append(line)
+            for kind, count in Counter(kind for kind, _ in found).items():
+                if count > 1:
+                    of_it = ", ".join(value for other, value in found if other == kind)
+                    logger.warning(
+                        "'%s' has several %ss (%s) and is taken as one line", line, kind, of_it
+                    )
+        for (kind, value), lines in holders.items():
+            if len(lines) > 1:
+                logger.warning(
+                    "%s %s stands for '%s', which stay %d lines",
+                    kind,
+                    value,
+                    "', '".join(lines),
+                    len(lines),
+                )
 
 
 class SeenDrugs:

@@ -1,9 +1,13 @@
 """All public formats of screens that ``prepare screen`` reads, the most particular first."""
 
+from combo_lightning.data.sources.ctrp_response import CtrpFormat
 from combo_lightning.data.sources.dose_matrix import DoseMatrixFormat
 from combo_lightning.data.sources.drugcomb import DrugCombFormat
-from combo_lightning.data.sources.gdsc_response import GDSC
+from combo_lightning.data.sources.gdsc_response import GDSC, GDSC_WEB
+from combo_lightning.data.sources.nci60 import NCI60_DOSE_RESPONSE, NCI60_ENDPOINTS, NCI60_OLD
 from combo_lightning.data.sources.oneil import OneilFormat
+from combo_lightning.data.sources.prism_matrix import PrismMatrix
+from combo_lightning.data.sources.prism_response import PRISM
 from combo_lightning.data.sources.screen import ScreenFormat
 from combo_lightning.data.sources.well_units import WellMeasure
 
@@ -14,7 +18,19 @@ def screen_formats(wells: WellMeasure | None = None) -> tuple[ScreenFormat, ...]
     Args:
         wells: What dose matrices state; None: told by the file.
     """
-    return (GDSC, DrugCombFormat(), OneilFormat(), DoseMatrixFormat(wells))
+    return (
+        GDSC,
+        GDSC_WEB,
+        NCI60_DOSE_RESPONSE,
+        NCI60_ENDPOINTS,
+        NCI60_OLD,
+        PRISM,
+        PrismMatrix(),
+        CtrpFormat(),
+        DrugCombFormat(),
+        OneilFormat(),
+        DoseMatrixFormat(wells),
+    )
 
 
 FORMATS = screen_formats()

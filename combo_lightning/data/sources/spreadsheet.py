@@ -1,5 +1,7 @@
 """Sheets of a spreadsheet file as rows of text: .xls (BIFF), .xlsx, .ods, told by content."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,28 @@ def read_sheets(path: Path, option: str) -> dict[str, list[list[str]]]:
     Raises:
         InputError: If it is missing, or no spreadsheet or a damaged one.
     """
+    with open_book(path, option) as book:
+        sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
+    return {
+        name: [cells for row in rows if any(cells := [cell_text(value) for value in row])]
+        for name, rows in sheets.items()
+    }
+
+
+@contextmanager
+def open_book(path: Path, option: str) -> Iterator[Any]:
+    """Open a spreadsheet file; what goes wrong meanwhile is told.
+
+    Args:
+        path: The file.
+        option: The option that named it, for messages.
+
+    Yields:
+        A workbook of python_calamine.
+
+    Raises:
+        InputError: If it is missing, or no spreadsheet or a damaged one.
+    """
     require_file(path, option)
     try:
         # Not by its path: the library would believe the name's ending.
@@ -37,19 +61,16 @@ def read_sheets(path: Path, option: str) -> dict[str, list[list[str]]]:
             path.open("rb") as file,
             python_calamine.CalamineWorkbook.from_filelike(file) as book,
         ):
-            sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
+            yield book
     except (python_calamine.CalamineError, OSError) as error:
         raise InputError(
             f"{option}: {path} cannot be read as a spreadsheet ({error}); if it is a ZIP archive "
             "of text, unpack it; else save it again as .xlsx or .csv"
         ) from error
-    return {
-        name: [cells for row in rows if any(cells := [_text(value) for value in row])]
-        for name, rows in sheets.items()
-    }
 
 
-def _text(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """Write a cell as text: whole numbers without a point, dates as 2001-03-01."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()

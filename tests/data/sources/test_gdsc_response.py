@@ -9,6 +9,10 @@ from combo_lightning.data.sources.screen import ScreenRequest, prepare_screen
 from combo_lightning.data.sources.screen_entities import EntityFiles
 from combo_lightning.data.sources.screen_formats import FORMATS
 from combo_lightning.errors import InputError
+from tests.data.sources.profile_fixtures import GDSC
+from tests.data.sources.screen_fixtures import GDSC2, GDSC_WEB, write_xlsx
+from tests.data.sources.screen_reading import contents, edited, notes, prepare_table
+from tests.data.sources.screen_reading import prepare as from_file
 
 HEADER = (
     "DATASET,NLME_RESULT_ID,NLME_CURVE_ID,COSMIC_ID,CELL_LINE_NAME,SANGER_MODEL_ID,TCGA_DESC,"
@@ -82,3 +86,50 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="GDSC fitted dose response, but has no column 'AUC'"):
         prepare(tmp_path, "auc", lacking)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_workbook_reads_as_the_table(tmp_path: Path) -> None:
+    plain = prepare_table(GDSC2, tmp_path, "ic50")
+    path = write_xlsx(tmp_path / "GDSC2_fitted_dose_response_27Oct23.xlsx", GDSC2)
+    assert contents(from_file(path, "ic50")) == contents(plain)
+    bad = edited(GDSC2, 1, LN_IC50="-3,25")
+    path = write_xlsx(tmp_path / "bad.xlsx", bad)
+    with pytest.raises(InputError, match=r"sheet 'Sheet 1', row 3, column 'LN_IC50' holds '-3,2"):
+        from_file(path, "ic50")
+
+
+def test_a_drug_of_two_ids_is_one_drug_with_replicates(tmp_path: Path) -> None:
+    dataset = prepare_table(GDSC2, tmp_path, "auc")
+    assert dataset.drugs.ids == ("Camptothecin", "Luminespib")
+    assert dataset.responses.cell_N.tolist()[:2] == [0, 0]
+    assert dataset.responses.drug_NK[:2, 0].tolist() == [0, 0]
+    assert dataset.cells.annotation("tissue") == ["BRCA", "LUAD", None]
+
+
+def test_the_web_export_has_logarithms_called_ic50(tmp_path: Path) -> None:
+    dataset = prepare_table(GDSC_WEB, tmp_path, "ic50", "PANCANCER_IC_Wed Feb 8.csv")
+    expected = np.log10(np.exp([-1.463887, -4.869455]) * 1e-6)
+    np.testing.assert_allclose(dataset.responses.response_N, expected, rtol=1e-6)
+    assert dataset.cells.synonyms() == [["905946"], ["905949"]]
+    assert list(notes(dataset).values()) == [1]
+
+
+def test_concentrations_of_older_releases_have_another_name(tmp_path: Path) -> None:
+    old = GDSC2.rename(lambda name: name.replace("_CONC", "_CONC_MICROMOLAR"))
+    assert notes(prepare_table(old, tmp_path, "ic50")) == notes(
+        prepare_table(GDSC2, tmp_path, "ic50")
+    )
+
+
+def test_profiles_join_by_the_screens_own_identifiers(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(GDSC2.content())
+    expression = tmp_path / "Cell_line_RMA_proc_basalExp.txt"
+    expression.write_text(GDSC)
+    files = EntityFiles([], None, {"expression": expression}, None, ())
+    request = ScreenRequest(tmp_path / "x.csv", "ic50", files)
+    made = prepare_screen(request, FORMATS, Target(tmp_path / "out"))
+    cells = read_dataset(made).cells
+    values = cells.blocks["expression"].values_EF
+    # TP53 of DATA.905946 and DATA.905949; KARPAS-299 is not there.
+    assert values[:2, 1].tolist() == [6.25, 5]
+    assert np.isnan(values[2]).all()

@@ -240,7 +240,7 @@ def test_a_bad_value_in_a_matrix_is_named_by_its_cell_line(prepare: Prepare) -> 
         (LONG, {"weight": "w"}, r"no column 'w' \(--weight_column\)"),
         (LONG, {"study": "s"}, r"no column 's' \(--study_column\)"),
         (LONG, {"kind": "growth"}, r"2 drug columns \(Drug 1, drug_2\) and 0 dose columns \(none"),
-        (LONG, {"kind": "grwth"}, "unknown response 'grwth'; known are growth, min_growth"),
+        (LONG, {"kind": "grwth"}, "unknown response 'grwth'; known are growth, viability"),
         ("drug_1,drug_2\nx,y\n", {"matrix": True}, "a matrix needs cell lines"),
         ("cell,drug_1,value\nA,x,NA\n,x,1\nA,,1\n", {}, r"no row with a cell line.* 1 \(missing"),
         ("cell,drug_1,value,weight\nA,x,1,-1\n", {}, "'weight' holds '-1'; a weight must be 0"),
