@@ -215,6 +215,13 @@ def test_wells_of_growth_give_growth_and_the_combo_score(tmp_path: Path) -> None
     assert ("X", "A", "B", -5.0, -5.0, -40.4) in rows_of(prepare(path, "growth", "growth"))
     # Expected by modified Bliss: 48, -20, 8, -20; minus measured: -2, 10, 3, 20.4.
     assert rows_of(prepare(path, "combo_score", "growth")) == [("X", "A", "B", 31.0)]
+    # A: 100, 60, 10 at none, 1, 10 uM; B: 80, -20: GI50 between 1 and 10 uM.
+    assert rows_of(prepare(path, "gi50", "growth")) == [
+        ("X", "A", round(-6 + 10 / 50, 3)), ("X", "B", round(-6 + 30 / 100, 3)),
+    ]  # fmt: skip
+    lethal = prepare(path, "lc50", "growth")
+    assert rows_of(lethal) == [("X", "A", -5.0), ("X", "B", -5.0)]
+    assert list(lethal.manifest["made_by"]["notes"].values()) == [2]
     torn = write(tmp_path, growth_text().replace("1,A,B,X,10,10,-40.4,uM\n", ""), "torn.csv")
     with pytest.raises(InputError, match="no row that can be used"):
         prepare(torn, "combo_score", "growth")
