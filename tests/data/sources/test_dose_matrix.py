@@ -233,3 +233,14 @@ def test_growth_is_not_made_of_viability_nor_viability_of_growth(tmp_path: Path)
         prepare(path, "growth")
     with pytest.raises(InputError, match="growth cannot be converted to viability"):
         prepare(path, "bliss", "growth")
+
+
+def test_a_workbook_of_the_long_table_is_read(tmp_path: Path) -> None:
+    expected = rows_of(prepare(write(tmp_path, TABLE.text()), "zip"))
+    place = TABLE.header.index("conc1")
+    rows: list[list[str | float | None]] = [
+        [*row[:place], *(float(f) for f in row[place : place + 3]), *row[place + 3 :]]
+        for row in TABLE.rows
+    ]
+    (tmp_path / "m.xlsx").write_bytes(workbook([list(TABLE.header), *rows]))
+    assert rows_of(prepare(tmp_path / "m.xlsx", "zip")) == expected
