@@ -247,6 +247,7 @@ def table(
     drug_columns: list[str] | None = None,
     dose_columns: list[str] | None = None,
     response_column: str | None = None,
+    response_unit: str | None = None,
     weight_column: str | None = None,
     study_column: str | None = None,
     dose_unit: Literal["M", "mM", "uM", "nM", "log10M"] | None = None,
@@ -261,8 +262,8 @@ def table(
     Args:
         responses: One row a measurement (or, with `matrix`, a combination).
         out: The data set to make, a directory.
-        response: What was measured: growth, min_growth, combo_score, ic50, gi50, auc, zscore,
-            synergy or other.
+        response: What was measured: growth, viability, min_growth, combo_score, ic50, gi50, tgi,
+            lc50, auc, zscore, bliss, hsa, loewe, zip, synergy or other.
         cells: Cell lines: a name, optionally a tissue, one column a feature.
         drugs: Drugs: a name, optionally SMILES, one column a feature; or SDF, PubChem's or
             ChEMBL's exports, SMILES lists; several as '[a,b]' are joined.
@@ -270,6 +271,8 @@ def table(
         drug_columns: Columns of the drugs, slot by slot.
         dose_columns: Columns of their doses (response "growth").
         response_column: Column of the response.
+        response_unit: What it is converted from: uM, nM, ln(uM), pIC50 ...; percent, fraction,
+            inhibition_percent ...; none: it is in the unit of its kind.
         weight_column: Column of the rows' weights.
         study_column: Column of the study.
         dose_unit: Unit of the doses; none: as the columns' names end ("conc_1 (nM)"), else uM.
@@ -292,6 +295,7 @@ def table(
         study=study_column,
         dose_unit=dose_unit,
         matrix=matrix,
+        response_unit=response_unit,
     )
     entities = EntityTables(cells, _several(drugs), chemistry, merge_duplicates)
     target = Target(out, {"command": invocation()}, overwrite, accept)

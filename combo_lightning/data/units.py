@@ -6,12 +6,14 @@ Inside a data set concentrations are log10 of molar, and responses in the unit o
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from combo_lightning.data.growth import percent_growth
+from combo_lightning.data.schema import ResponseKind
 from combo_lightning.errors import InputError, did_you_mean
 
 Floats = npt.NDArray[np.float64]
@@ -175,3 +177,54 @@ def growth_from_viability(viability_percent: Floats, time_zero_percent: Floats) 
         )
     control = np.full_like(viability_percent, 100.0)
     return percent_growth(viability_percent, control, time_zero_percent)
+
+
+def response_converter(kind: ResponseKind, unit: str, option: str) -> Callable[[Floats], Floats]:
+    """Give the conversion of responses from a unit to that of their kind.
+
+    IC50, GI50, TGI, LC50: any unit of concentration, its logarithm, or ``pIC50`` (minus log10
+    molar). Growth and viability: ``percent``, ``fraction``, or a name of `RESPONSE_UNITS`, such as
+    ``inhibition_percent``. AUC and scores of synergy: ``percent`` or ``fraction``.
+
+    Args:
+        kind: What was measured.
+        unit: As the option states it.
+        option: The option, for messages.
+
+    Returns:
+        A function of numbers; what it cannot convert becomes infinite or missing.
+
+    Raises:
+        InputError: If the kind is not measured in that unit.
+    """
+    if kind.unit == "log10 molar":
+        if unit.lower().replace("_", "") in ("pic50", "pgi50", "-log10m"):
+            return np.negative
+        known = concentration_unit(unit, option)
+        return lambda values: to_log10_molar(
+            values if known.log_base else np.where(values > 0, values, np.nan), known
+        )
+    quantity = {"growth": "growth", "min_growth": "growth", "viability": "viability"}.get(
+        kind.name
+    )
+    scales = {"percent": 100.0, "fraction": 1.0}
+    if quantity is not None:
+        have = f"{quantity}_{unit}" if unit in scales else unit
+        if have in RESPONSE_UNITS:
+            # Refused here where it cannot be, not at the first row.
+            convert_response(np.zeros(1), have, f"{quantity}_percent")
+            return lambda values: convert_response(values, have, f"{quantity}_percent")
+        names = [*scales, *RESPONSE_UNITS]
+    elif kind.unit in ("fraction", "percentage points", "percent inhibition"):
+        want = 1.0 if kind.unit == "fraction" else 100.0
+        if unit in scales:
+            return lambda values: values * (want / scales[unit])
+        names = [*scales]
+    else:
+        raise InputError(
+            f"{option}: a response of kind '{kind.name}' is taken in {kind.unit} only"
+        )
+    raise InputError(
+        f"{option} {unit}: '{kind.name}' is converted from {', '.join(names)}"
+        f"{did_you_mean(unit, names)}"
+    )

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from combo_lightning.data.schema import RESPONSE_KINDS
 from combo_lightning.data.units import (
     CONCENTRATION_UNITS,
     RESPONSE_UNITS,
@@ -12,6 +13,7 @@ from combo_lightning.data.units import (
     convert_response,
     from_log10_molar,
     growth_from_viability,
+    response_converter,
     to_log10_molar,
 )
 from combo_lightning.errors import InputError
@@ -117,3 +119,44 @@ def test_growth_follows_from_viability_and_time_zero() -> None:
     np.testing.assert_allclose(found, [100, 0, 50, -50, -100])
     with pytest.raises(InputError, match=r"time zero is 100\.0 percent"):
         growth_from_viability(viability, np.full(5, 100.0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "value", "expected"),
+    [
+        ("ic50", "uM", 1.0, -6.0),
+        ("gi50", "nM", 10.0, -8.0),
+        ("ic50", "ln(uM)", np.log(100.0), -4.0),
+        ("lc50", "log10uM", 2.0, -4.0),
+        ("ic50", "pIC50", 6.5, -6.5),
+        ("growth", "fraction", 0.5, 50.0),
+        ("min_growth", "growth_fraction", -0.5, -50.0),
+        ("viability", "inhibition_percent", 30.0, 70.0),
+        ("viability", "inhibition_fraction", 0.3, 70.0),
+        ("viability", "percent", 30.0, 30.0),
+        ("auc", "percent", 80.0, 0.8),
+        ("bliss", "fraction", 0.1, 10.0),
+    ],
+)
+def test_responses_are_converted_to_the_unit_of_their_kind(
+    kind: str, unit: str, value: float, expected: float
+) -> None:
+    convert = response_converter(RESPONSE_KINDS[kind], unit, "--response_unit")
+    np.testing.assert_allclose(convert(np.array([value])), [expected])
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "message"),
+    [
+        ("growth", "viability_percent", "viability cannot be converted to growth.*T0"),
+        ("growth", "percents", "'growth' is converted from percent, fraction, viability_percent"),
+        ("zscore", "percent", "'zscore' is taken in standard deviations only"),
+        ("ic50", "furlong", "no unit of concentration"),
+        ("auc", "uM", "'auc' is converted from percent, fraction"),
+    ],
+)
+def test_units_that_a_kind_is_not_measured_in_are_refused(
+    kind: str, unit: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        response_converter(RESPONSE_KINDS[kind], unit, "--response_unit")

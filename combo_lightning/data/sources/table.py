@@ -5,10 +5,13 @@ Responses are read in a stream, whatever their number.
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from combo_lightning.data.dataset import SourceFile, kind_named
@@ -16,12 +19,13 @@ from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.entities import Entities, build_entities
 from combo_lightning.data.names import JoinReport
-from combo_lightning.data.schema import drug_columns
+from combo_lightning.data.schema import ResponseKind, drug_columns
 from combo_lightning.data.sources.columns import UserTable
 from combo_lightning.data.sources.drug_tables import read_drug_tables
 from combo_lightning.data.sources.measurements import read_responses
 from combo_lightning.data.sources.table_entities import names_only, read_cells_table
 from combo_lightning.data.sources.table_layout import TableMapping, lay_out
+from combo_lightning.data.units import response_converter
 from combo_lightning.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -53,6 +57,33 @@ def _drugs(entities: EntityTables, wanted: Sequence[str]) -> tuple[Entities, Joi
     return build_entities("drug", wanted, names_only(wanted), []), None
 
 
+def _converted(
+    batches: Iterator[Any], table: UserTable, mapping: TableMapping, kind: ResponseKind
+) -> Iterator[Any]:
+    """Convert responses from the unit that the user named.
+
+    Raises:
+        InputError: If the kind has no such unit, or a value cannot be converted.
+    """
+    unit, option = mapping.response_unit, "--response_unit"
+    convert = None if unit is None else response_converter(kind, unit, option)
+    for rows in batches:
+        if convert is None:
+            yield rows
+            continue
+        given_N = rows.column("response").to_numpy()
+        values_N = convert(given_N)
+        bad = np.flatnonzero(~np.isfinite(values_N))
+        if bad.size:
+            place = rows.column("place")[int(bad[0])].as_py()
+            raise InputError(
+                f"{table.where}, line {place}: a {kind.name} of {given_N[bad[0]]:g} {unit} cannot "
+                f"be converted to {kind.unit}; it must be above 0, or leave it empty"
+            )
+        index = rows.schema.get_field_index("response")
+        yield rows.set_column(index, "response", pa.array(values_N))
+
+
 def prepare_table(
     responses: Path,
     response: str,
@@ -82,7 +113,7 @@ def prepare_table(
     slots = drug_columns(len(layout.drugs))
     seen: dict[str, dict[str, None]] = {"cell": {}, "drug": {}}
     with target.writer(kind, len(slots)) as writer:
-        for rows in read_responses(table, layout, dropped):
+        for rows in _converted(read_responses(table, layout, dropped), table, mapping, kind):
             writer.append(rows)
             for entity, names in (("cell", ["cell_id"]), ("drug", slots)):
                 for name in names:

@@ -42,6 +42,7 @@ class TableMapping:
         study: Column of the study.
         dose_unit: A name of `DOSE_UNITS`; None: as the dose columns' names end, else "uM".
         matrix: Responses stand as a matrix: a row a combination, a column a cell line.
+        response_unit: Unit of the responses, see `units.response_converter`; None: their kind's.
     """
 
     cell: str | None = None
@@ -52,6 +53,7 @@ class TableMapping:
     study: str | None = None
     dose_unit: str | None = None
     matrix: bool = False
+    response_unit: str | None = None
 
 
 @dataclass(frozen=True)

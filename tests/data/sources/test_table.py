@@ -299,3 +299,11 @@ def test_a_column_of_plates_shows_which_drift(prepare: Prepare) -> None:
     text = "\n".join(["cell,drug,plate,response", *rows])
     with pytest.raises(InputError, match=r"'P2' by \+\d+\.?\d* over 100 .*accept \[plates\]"):
         prepare(text)
+
+
+def test_responses_in_another_unit_are_converted(prepare: Prepare) -> None:
+    text = "cell,drug,ic50\nA,x,1\nB,x,0.001\nA,y,\n"
+    dataset = prepare(text, kind="ic50", response_unit="uM")
+    np.testing.assert_allclose(dataset.responses.response_N, [-6, -9])
+    with pytest.raises(InputError, match="line 3: a ic50 of -1 uM cannot be converted to log10"):
+        prepare(text.replace("0.001", "-1"), kind="ic50", response_unit="uM")
