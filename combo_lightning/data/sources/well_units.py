@@ -73,4 +73,5 @@ def in_percent(
     try:
         return convert_response(values, f"{measure}_percent", f"{wanted}_percent")
     except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        mend = ", or give them in a column 'time_zero'" if wanted == "growth" else ""
+        raise InputError(f"{where}: {error}{mend}") from error

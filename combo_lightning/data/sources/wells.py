@@ -46,6 +46,8 @@ class Block:
         log10_molar: Their doses, -inf where a drug was not given, ``[W, 2]``.
         percent: Viability, or growth for the responses `OF_GROWTH`, ``[W]``; NaN is left out.
         study: Where it was measured; empty: not said.
+        time_zero: Cells at the start in percent of untreated wells at the end, ``[W]``; None: they
+            were not counted.
     """
 
     cell: str
@@ -53,6 +55,7 @@ class Block:
     log10_molar: Floats
     percent: Floats
     study: str = ""
+    time_zero: Floats | None = None
 
 
 @dataclass(kw_only=True)

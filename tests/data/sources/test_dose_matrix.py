@@ -227,6 +227,23 @@ def test_wells_of_growth_give_growth_and_the_combo_score(tmp_path: Path) -> None
         prepare(torn, "combo_score", "growth")
 
 
+def test_growth_follows_from_viability_where_time_zero_is_there(tmp_path: Path) -> None:
+    place = TABLE.header.index("response")
+    # Viability 100 - inhibition; a quarter of the untreated cells was there at the start.
+    counted = TABLE.with_column(place, "time_zero", ["25"])
+    path = write(tmp_path, counted.text())
+    rows = rows_of(prepare(path, "growth"))
+    assert ("OCUBM", "MK-1775", None, -6.0, None, round(100 * 5 / 75, 3)) in rows  # 30 left
+    assert ("OCUBM", "MK-1775", "Niraparib", -6.0, -6.0, -68.5) in rows  # 7.875 left
+    assert len(rows_of(prepare(path, "gi50"))) == 2
+    assert rows_of(prepare(path, "hsa")) == rows_of(
+        prepare(write(tmp_path, TABLE.text(), "m2.csv"), "hsa")
+    )
+    wrong = write(tmp_path, TABLE.with_column(place, "time_zero", ["25", "130"]).text(), "w.csv")
+    with pytest.raises(InputError, match="line 3, column 'time_zero' holds '130'; it must be the"):
+        prepare(wrong, "growth")
+
+
 def test_growth_is_not_made_of_viability_nor_viability_of_growth(tmp_path: Path) -> None:
     path = write(tmp_path, growth_text())
     with pytest.raises(InputError, match=r"viability cannot be converted to growth.*\(T0\)"):
