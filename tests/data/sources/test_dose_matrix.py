@@ -9,6 +9,7 @@ from combo_lightning.errors import InputError
 from tests.data.sources.combination_fixtures import (
     dose_sheet,
     dose_table,
+    drugcomb_table,
     plain_rows,
     prepare,
     rows_of,
@@ -184,6 +185,13 @@ def test_a_wrong_row_is_refused_with_its_place(
     assert old in TABLE.text()
     with pytest.raises(InputError, match=message):
         prepare(write(tmp_path, TABLE.text().replace(old, new)), "bliss")
+
+
+def test_what_wells_state_is_no_option_of_other_formats(tmp_path: Path) -> None:
+    path = write(tmp_path, drugcomb_table().text())
+    assert len(prepare(path, "zip").responses) == 2
+    with pytest.raises(InputError, match=r"would be dose matrices if|of no format"):
+        prepare(path, "zip", "viability")
 
 
 def test_three_drugs_are_not_read_as_two(tmp_path: Path) -> None:
