@@ -120,6 +120,8 @@ def _show_origin(facts: "DatasetFacts", console: "Console") -> None:
     for reason, count in facts.made_by.get("dropped", {}).items():
         if count:
             say(f"dropped: {count:,} {reason}")
+    for note, count in facts.made_by.get("notes", {}).items():
+        say(f"note: {count:,} {note}")
     for join in facts.made_by.get("joins", []):
         missed = list(join["unmatched"])
         more = f", not {', '.join(missed[:5])}" + (" ..." if len(missed) > 5 else "")

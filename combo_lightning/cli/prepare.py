@@ -183,12 +183,13 @@ def screen(
     accept: tuple[Check, ...] = (),
     overwrite: bool = False,
 ) -> None:
-    """Prepare a public screen, whose format is told by content: GDSC, DrugComb, O'Neil, matrices.
+    """Prepare a public screen: GDSC, NCI-60, CTRP, PRISM, DrugComb, O'Neil, dose matrices.
 
     Args:
-        responses: The screen as it was downloaded.
-        response: What to take of it: ic50, auc, zscore, viability, bliss, zip ...; a screen that
-            lacks it says what it has.
+        responses: The screen as it was downloaded, a file, or CTRP's folder or ZIP archive; its
+            format is told by content.
+        response: What to take of it: ic50, gi50, auc, zscore, viability, bliss, zip ...; a screen
+            that lacks it says what it has.
         out: The data set to make, a directory.
         drugs: Names, identifiers and structures: CSV, SDF, PubChem's or ChEMBL's exports; several
             as '[a,b]' are joined, see the page on drugs.

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Outcome
+from tests.data.sources.screen_fixtures import NCI60
 
 Run = Callable[..., Outcome]
 
@@ -45,6 +46,24 @@ def test_sources_command_drops_and_joins_can_be_copied(run_here: Run, tmp_path: 
     assert "dropped: 1 missing response" in lines
     assert "cells in --cells: 1 of 2 matched, not HL60" in lines
     assert "studies      2: p, (none)" in output
+
+
+def test_what_a_public_screen_dropped_and_noted_is_told(run_here: Run, tmp_path: Path) -> None:
+    screen = tmp_path / "GI50.csv"
+    screen.write_bytes(NCI60.content())
+    words = ("screen", "--responses", screen, "--response", "gi50", "--slots", 2)
+    prepared = run_here("prepare", *words, "--out", tmp_path / "d")
+    assert prepared.code == 0
+    output = run_here("info", tmp_path / "d").output
+    assert "gi50, in log10 molar" in output
+    lines = output.splitlines()
+    assert "dropped: 1 concentration not molar" in lines
+    highest = "responses equal the highest concentration tested: the true one is that or above"
+    assert f"note: 1 {highest}" in lines
+    refused = run_here("prepare", *words[:3], "--response", "auc", "--out", tmp_path / "e")
+    assert refused.code == 2
+    assert refused.output.splitlines()[-1].startswith("error: --response auc: ")
+    assert not (tmp_path / "e").exists()
 
 
 def test_what_is_no_data_set_is_refused_in_one_sentence(run_here: Run, tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ class CtrpMetadata:
             "synonyms": "broad_cpd_id",
             "mechanism": "target_or_activity_of_compound",
         }
-        return {role: _look_up(drug, named, self.compounds[n]) for role, n in roles.items()}
+        told = {role: _look_up(drug, named, self.compounds[n]) for role, n in roles.items()}
+        # Named, so that a compound called 968 is not looked for as a CID.
+        return told | {"name": drug}
 
 
 def _told_apart(name: Any, number: Any) -> Any:

@@ -23,8 +23,11 @@ def _log10_molar(ln_micromolar: Floats) -> Floats:
 
 
 def _remarks(batch: Batch, response: str) -> Mapping[str, Mask]:
-    """Tell IC50s beyond the highest concentration that was tested: the curve extrapolates."""
+    """Tell IC50s beyond the highest concentration that was tested, and what Z-scores are over."""
     ln_ic50, highest = batch.numbers("LN_IC50", "IC50"), batch.numbers(*_HIGHEST)
+    if response == "zscore" and ln_ic50 is not None:
+        known = "Z-scores are over all lines of a compound, later test lines too, as GDSC has them"
+        return {known: np.ones(len(ln_ic50), dtype=bool)}
     if response != "ic50" or ln_ic50 is None or highest is None:
         return {}
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -45,7 +48,8 @@ GDSC = LongFormat(
     study=("DATASET",),
     tissue=("TCGA_DESC",),
     cell_names=("COSMIC_ID", "SANGER_MODEL_ID"),
-    drug_facts=({"mechanism": ("PUTATIVE_TARGET",)},),
+    # Named, so that a compound called 123138 is not looked for as a CID.
+    drug_facts=({"name": ("DRUG_NAME",), "mechanism": ("PUTATIVE_TARGET",)},),
     remarks=_remarks,
     extra=(*_HIGHEST, "LN_IC50"),
 )
@@ -62,6 +66,7 @@ GDSC_WEB = LongFormat(
     study=("Dataset Version",),
     tissue=("TCGA Classification",),
     cell_names=("Cosmic ID",),
+    drug_facts=({"name": ("Drug Name",)},),
     remarks=_remarks,
     extra=("Max Conc", "IC50"),
 )

@@ -35,17 +35,16 @@ class SheetTable(UserTable):
         Raises:
             InputError: If the file is no spreadsheet, or no sheet has two columns.
         """
-        headers: dict[str, tuple[str, ...]] = {}
         with open_book(path, option) as book:
-            for name in book.sheet_names:
-                headers[name] = _header(book.get_sheet_by_name(name))[0]
-        sheet = max(headers, key=lambda name: len(headers[name]), default=None)
-        if sheet is None or len(headers[sheet]) < 2:
+            headers = {name: _header(book.get_sheet_by_name(name)) for name in book.sheet_names}
+        sheet = max(headers, key=lambda name: len(headers[name][0]), default=None)
+        if sheet is None or len(headers[sheet][0]) < 2:
             raise InputError(
                 f"{option}: {path} has no sheet with a table of two columns or more (its sheets "
                 f"are {', '.join(headers) or 'none'})"
             )
-        table = cls(path, option, headers[sheet], sheet=sheet)
+        columns, row = headers[sheet]
+        table = cls(path, option, columns, skip=row, sheet=sheet)
         table.refuse_equal_names()
         if len(headers) > 1:
             logger.info("%s: reading the sheet '%s'", table.where, sheet)
@@ -53,9 +52,7 @@ class SheetTable(UserTable):
 
     def place(self, row: int) -> str:
         """Say where a row stands, counted from 0: the sheet, and its row there."""
-        with open_book(self.path, self.option) as book:
-            header = _header(book.get_sheet_by_name(self.sheet))[1]
-        return f"{self.where}, sheet '{self.sheet}', row {header + row + 1}"
+        return f"{self.where}, sheet '{self.sheet}', row {row + 1 + self.skip}"
 
     def batches(
         self,
@@ -71,7 +68,7 @@ class SheetTable(UserTable):
         places = [self.columns.index(name) for name in names]
         with open_book(self.path, self.option) as book:
             sheet = book.get_sheet_by_name(self.sheet)
-            rows = islice(sheet.iter_rows(), _header(sheet)[1], None)
+            rows = islice(sheet.iter_rows(), self.skip, None)
             while batch := list(islice(rows, _BATCH_ROWS)):
                 fields = [[cell_text(row[i]) for row in batch] for i in places]
                 yield pa.record_batch([pa.array(f, pa.string()) for f in fields], names)

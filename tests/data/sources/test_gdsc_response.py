@@ -133,3 +133,19 @@ def test_profiles_join_by_the_screens_own_identifiers(tmp_path: Path) -> None:
     # TP53 of DATA.905946 and DATA.905949; KARPAS-299 is not there.
     assert values[:2, 1].tolist() == [6.25, 5]
     assert np.isnan(values[2]).all()
+
+
+def test_structures_come_by_name_or_synonym_and_never_by_a_name_of_digits(tmp_path: Path) -> None:
+    table = edited(edited(GDSC2, 3, DRUG_NAME="123138"), 3, PUTATIVE_TARGET="")
+    (tmp_path / "x.csv").write_bytes(table.content())
+    drugs = tmp_path / "drugs.csv"
+    drugs.write_text(
+        "name,synonyms,CID,SMILES\nethanol,,123138,CCO\nCPT,Camptothecin|NSC 94600,24360,CCN\n"
+        "Luminespib,,10096043,CCCO\n"
+    )
+    files = EntityFiles([drugs], None, {}, None, ())
+    request = ScreenRequest(tmp_path / "x.csv", "ic50", files)
+    made = prepare_screen(request, FORMATS, Target(tmp_path / "out"))
+    found = read_dataset(made).drugs
+    assert found.ids == ("Camptothecin", "123138", "Luminespib")
+    assert found.annotation("smiles") == ["CCN", None, "CCCO"]

@@ -60,6 +60,38 @@ def test_each_variant_of_ctrps_curves_is_read_right_or_refused(tmp_path: Path) -
     assert outcomes.count("read") >= FEWEST_READ - 3  # a workbook is no table of a release
 
 
+def test_each_variant_of_a_matrix_is_read_right_or_refused(tmp_path: Path) -> None:
+    treatments = [f"BRD-K{i}1433652-001-20-5::2.5::HTS" for i in range(3)]
+    table = Table(
+        header=["", *treatments],
+        rows=[["ACH-000019", "-1.25", "0.5", ""], ["ACH-000681", "-3.5", "1e-3", "-0.125"]],
+        numbers=treatments,
+        required=treatments[:1],
+        any_case=False,
+        extra_columns=False,
+    )
+    plain = tmp_path / "plain.csv"
+    plain.write_bytes(table.content())
+
+    def measured(path: Path) -> list[tuple[str, str, float, float]]:
+        # The order of columns is that of the measurements.
+        dataset = prepare(path, "viability")
+        rows = dataset.responses
+        assert rows.log10_molar_NK is not None
+        lines = [dataset.cells.ids[i] for i in rows.cell_N]
+        drugs = [dataset.drugs.ids[i] for i in rows.drug_NK[:, 0]]
+        doses, values = rows.log10_molar_NK[:, 0].tolist(), rows.response_N.tolist()
+        return sorted(zip(lines, drugs, doses, values, strict=True))
+
+    truth = measured(plain)
+    assert len(truth) == 5
+    plain.unlink()
+    for variant in variants(table):
+        # A matrix of fewer treatments is a matrix too.
+        if not variant.name.startswith("without "):
+            judge(variant, tmp_path, measured, truth)
+
+
 def test_a_file_in_utf_16_is_refused_with_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(codecs.BOM_UTF16_LE + fixtures.GDSC2.text().encode("utf-16-le"))
