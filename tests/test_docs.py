@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT, Outcome
-from tests.data.sources import screen_fixtures
+from tests.data.sources import combination_fixtures, screen_fixtures
 from tests.data.sources.matrices import draw, write
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -73,6 +73,7 @@ def sandbox(
     (tmp_path / "library.smi").write_text("CCO ethanol\nc1ccccc1O phenol\nC1CC broken\n")
     _own_tables(tmp_path)
     _dense_matrices(raw)
+    _combination_screens(raw)
     _screens(raw)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -102,6 +103,14 @@ def _dense_matrices(folder: Path) -> None:
         write(drawn.response[rows], folder / f"combo_y_{part}.npy")
         for k, columns in enumerate((slice(0, 921), slice(921, 4750), slice(4750, 8579))):
             write(drawn.matrix[rows, columns], folder / f"combo_x_{part}.{k}.npy")
+
+
+def _combination_screens(folder: Path) -> None:
+    """Write screens of combinations as their sources publish them."""
+    (folder / "summary_v_1_5.csv").write_bytes(combination_fixtures.drugcomb_table().content())
+    (folder / "matrix.csv").write_bytes(combination_fixtures.dose_table().content())
+    (folder / "matrix_sheet.csv").write_text(combination_fixtures.dose_sheet())
+    combination_fixtures.write_oneil(folder / "oneil")
 
 
 def _screens(folder: Path) -> None:

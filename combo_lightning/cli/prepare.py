@@ -209,7 +209,8 @@ def screen(
         chemistry: Features to compute from structures.
         merge_duplicates: Make drugs of one InChIKey one drug.
         slots: Drug slots of a row, more than the screen's: the others stay empty.
-        wells: What dose matrices state; none: as the column is called or untreated wells tell.
+        wells: What the wells of dose matrices state; none: as the column is called, or untreated
+            wells tell.
         accept: Checks of the measurements to pass over, as '[unit,range,direction,dose,plates]'.
         overwrite: Replace a data set that is there.
     """

@@ -137,8 +137,8 @@ def _zip(matrices: DoseMatrices) -> Floats:
     fits, capped at 100, is compared with the curves of drugs whose potency does not change.
 
     Source:
-        Yadav et al. 2015, doi:10.1016/j.csbj.2015.09.001, equations 5 to 10; the summary is the
-        mean without the single drugs (section 2.4).
+        Yadav et al. 2015, doi:10.1016/j.csbj.2015.09.001; their summary is the mean without the
+        single drugs.
     """
     first, second = _alone(matrices)
     dose_1, dose_2 = matrices.log10_molar_1[:, 1:], matrices.log10_molar_2[:, 1:]

@@ -107,14 +107,6 @@ def to_log10_molar(values: Floats, unit: ConcentrationUnit) -> Floats:
     return np.asarray(logs + unit.log10_molar)
 
 
-def from_log10_molar(log10_molar: Floats, unit: ConcentrationUnit) -> Floats:
-    """Convert log10 molar to a unit: the way back of `to_log10_molar`."""
-    logs = log10_molar - unit.log10_molar
-    if unit.log_base is None:
-        return np.asarray(10.0**logs)
-    return np.asarray(logs / math.log10(unit.log_base))
-
-
 @dataclass(frozen=True)
 class ResponseUnit:
     """A way to state what a well shows against untreated wells.
@@ -167,14 +159,10 @@ def growth_from_viability(viability_percent: Floats, time_zero_percent: Floats) 
         time_zero_percent: Cells at the start, likewise; between 0 and 100.
 
     Raises:
-        InputError: If a time zero does not lie between 0 and 100: untreated cells did not grow.
+        ValueError: If a time zero does not lie between 0 and 100: untreated cells did not grow.
     """
-    bad = ~((time_zero_percent > 0) & (time_zero_percent < 100))
-    if bad.any():
-        raise InputError(
-            f"time zero is {np.asarray(time_zero_percent)[bad].flat[0]} percent of untreated "
-            "cells at the end; it must lie between 0 and 100, else they did not grow"
-        )
+    if not ((time_zero_percent > 0) & (time_zero_percent < 100)).all():
+        raise ValueError("a time zero does not lie between 0 and 100 percent of untreated cells")
     control = np.full_like(viability_percent, 100.0)
     return percent_growth(viability_percent, control, time_zero_percent)
 

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from combo_lightning.data.growth import (
+    combo_scores,
     expected_growth,
     growth_crossing,
     percent_growth,
@@ -91,3 +92,13 @@ def test_repeated_doses_average_before_the_crossing() -> None:
     assert growth_crossing(doses, growth, 50)[0] == pytest.approx(-6.5)
     with pytest.raises(InputError, match="no growth"):
         growth_crossing(doses, np.full(3, np.nan), 50)
+
+
+def test_a_matrix_is_summed_to_its_combo_score() -> None:
+    growth = np.array([[100, 80, -20], [60, 50, -30], [10, 5, -40.4]])
+    torn = growth.copy()
+    torn[2, 2] = np.nan
+    # Expected 48, -20, 8, -20; minus measured -2, 10, 3, 20 (rounded).
+    found = combo_scores(np.stack([growth, torn]))
+    assert found[0] == 31
+    assert np.isnan(found[1])

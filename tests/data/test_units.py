@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from combo_lightning.data.units import (
     RESPONSE_UNITS,
     concentration_unit,
     convert_response,
-    from_log10_molar,
     growth_from_viability,
     response_converter,
     to_log10_molar,
@@ -42,10 +42,18 @@ def test_concentrations_become_log10_molar(value: float, unit: str, log10_molar:
 
 
 @given(st.floats(-12, 0), st.sampled_from(sorted(CONCENTRATION_UNITS)))
-def test_concentrations_come_back(log10_molar: float, name: str) -> None:
+def test_a_thousand_of_a_unit_is_one_of_the_next(log10_molar: float, name: str) -> None:
+    scales = ["M", "mM", "uM", "nM", "pM"]
     unit = CONCENTRATION_UNITS[name]
-    there = from_log10_molar(np.array([log10_molar]), unit)
-    assert to_log10_molar(there, unit)[0] == pytest.approx(log10_molar, abs=1e-9)
+    following = scales.index(re.sub("^(ln|log10)", "", name)) + 1
+    if following < len(scales):
+        prefix = name.removesuffix(scales[following - 1])
+        less = CONCENTRATION_UNITS[prefix + scales[following]]
+        value = np.array([10.0**log10_molar if prefix == "" else log10_molar])
+        more = (
+            1000 * value if prefix == "" else value + 3 * (1 if prefix[1] == "o" else math.log(10))
+        )
+        assert to_log10_molar(more, less)[0] == pytest.approx(to_log10_molar(value, unit)[0])
 
 
 def test_a_negative_concentration_is_refused() -> None:
@@ -117,7 +125,7 @@ def test_growth_follows_from_viability_and_time_zero() -> None:
     viability, start = np.array([100.0, 25.0, 62.5, 12.5, 0.0]), np.full(5, 25.0)
     found = growth_from_viability(viability, start)
     np.testing.assert_allclose(found, [100, 0, 50, -50, -100])
-    with pytest.raises(InputError, match=r"time zero is 100\.0 percent"):
+    with pytest.raises(ValueError, match="does not lie between 0 and 100"):
         growth_from_viability(viability, np.full(5, 100.0))
 
 

@@ -27,7 +27,7 @@ from combo_lightning.data.sources.wells import (
     WellsSource,
     slots_of,
 )
-from combo_lightning.data.units import concentration_unit, to_log10_molar
+from combo_lightning.data.units import concentration_unit, growth_from_viability, to_log10_molar
 from combo_lightning.errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -40,6 +40,7 @@ _UNITS = (
     ("conc_unit", "conc_unit1", "conc_r_unit", "conc_row_unit"),
     ("conc_unit2", "conc_c_unit", "conc_col_unit"),
 )
+_TIME_ZERO = ("time_zero", "time_zero_percent")
 _CELL = ("cell_line_name", "cell_line", "cell")
 _STATED: dict[str, WellMeasure | None] = {
     "viability": "viability", "inhibition": "inhibition", "growth": "growth", "response": None,
@@ -111,8 +112,13 @@ def _in_percent(
     doses = np.concatenate([block.log10_molar for block in blocks])
     values = np.concatenate([block.percent for block in blocks])
     untreated = ~np.isfinite(doses).any(axis=1)
+    start = [block.time_zero for block in blocks if block.time_zero is not None]
     wanted: WellMeasure = "growth" if response in OF_GROWTH else "viability"
-    percent = in_percent(values, untreated, (stated, wanted), where)
+    if wanted == "growth" and stated != "growth" and start:
+        viability = in_percent(values, untreated, (stated, "viability"), where)
+        percent = growth_from_viability(viability, np.concatenate(start))
+    else:
+        percent = in_percent(values, untreated, (stated, wanted), where)
     ends = np.cumsum([len(block.percent) for block in blocks])
     parts = np.split(percent, ends[:-1])
     return [replace(block, percent=part) for block, part in zip(blocks, parts, strict=True)]
@@ -135,7 +141,7 @@ def _long_blocks(table: UserTable, default_cell: str) -> tuple[list[Block], Well
         for names, called in _STATED.items()
         if (column := find_column(table, (names,))) is not None
     )
-    values = table.numbers(rows.column(name), name)
+    values, start = table.numbers(rows.column(name), name), _time_zero(table, rows)
     drugs = [texts(rows.column(_column(table, names))) for names in _DRUGS]
     doses = np.stack([_doses(table, rows, drugs, slot) for slot in range(2)], axis=1)
     cell = find_column(table, _CELL)
@@ -158,8 +164,24 @@ def _long_blocks(table: UserTable, default_cell: str) -> tuple[list[Block], Well
     blocks = []
     for part in np.split(order, np.cumsum(np.bincount(row_block))[:-1]):
         one, other, line = (w[c[part[0]]] for w, c in zip(words[1:], codes[1:], strict=True))
-        blocks.append(Block(line, (one, other), doses[part], values[part]))
+        zero = None if start is None else start[part]
+        blocks.append(Block(line, (one, other), doses[part], values[part], time_zero=zero))
     return blocks, called
+
+
+def _time_zero(table: UserTable, rows: Any) -> Floats | None:
+    """Read the cells at the start, in percent of untreated wells at the end; None: no column."""
+    name = find_column(table, _TIME_ZERO)
+    if name is None:
+        return None
+    column = rows.column(name).combine_chunks()
+    start = table.numbers(column, name)
+    expected = (
+        "it must be the cells at the start in percent of untreated wells at the end, between 0 "
+        "and 100"
+    )
+    table.refuse(~((start > 0) & (start < 100)), column, name, 0, expected)
+    return start
 
 
 def _column(table: UserTable, names: Sequence[str]) -> str:

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from combo_lightning.data.sources.long_screen import Batch, Floats, LongFormat, Mask, Measure
+from combo_lightning.data.units import CONCENTRATION_UNITS, to_log10_molar
 
 # In micromolar, in the releases since 2018 and before.
 _HIGHEST = ("MAX_CONC", "MAX_CONC_MICROMOLAR")
 
 
-def log10_molar_of_ln_micromolar(value: Floats) -> Floats:
-    """Convert ln(uM) to log10(M)."""
-    return np.asarray(value / np.log(10) - 6)
+def _log10_molar(ln_micromolar: Floats) -> Floats:
+    return to_log10_molar(ln_micromolar, CONCENTRATION_UNITS["lnuM"])
 
 
 def _remarks(batch: Batch, response: str) -> Mapping[str, Mask]:
@@ -41,7 +41,7 @@ GDSC = LongFormat(
     cell=("CELL_LINE_NAME",),
     drugs=(("DRUG_NAME",),),
     measures={
-        "ic50": Measure(("LN_IC50",), log10_molar_of_ln_micromolar),
+        "ic50": Measure(("LN_IC50",), _log10_molar),
         "auc": Measure(("AUC",)),
         "zscore": Measure(("Z_SCORE",)),
     },
@@ -59,7 +59,7 @@ GDSC_WEB = LongFormat(
     cell=("Cell Line Name",),
     drugs=(("Drug Name",),),
     measures={
-        "ic50": Measure(("IC50",), log10_molar_of_ln_micromolar),
+        "ic50": Measure(("IC50",), _log10_molar),
         "auc": Measure(("AUC",)),
         "zscore": Measure(("Z score",)),
     },

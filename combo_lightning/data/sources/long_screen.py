@@ -35,7 +35,7 @@ class Measure:
         columns: Its column.
         convert: From the file's unit to that of the response's kind; None: they are the same.
         doses: Columns of the doses, a drug each; empty: not per dose.
-        dose_unit: Their unit, a name of `table_layout.DOSE_UNITS`.
+        dose_unit: Their unit, a name of `units.CONCENTRATION_UNITS`.
     """
 
     columns: Names

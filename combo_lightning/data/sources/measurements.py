@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from combo_lightning.data.schema import dose_columns, drug_columns
 from combo_lightning.data.sources.columns import UserTable, texts
-from combo_lightning.data.sources.table_layout import DOSE_UNITS, Layout
+from combo_lightning.data.sources.table_layout import Layout
+from combo_lightning.data.units import CONCENTRATION_UNITS, to_log10_molar
 
 Floats = npt.NDArray[np.float64]
 
@@ -119,16 +120,17 @@ def _treatment(
     """
     drugs = [texts(batch.column(name)) for name in layout.drugs]
     doses = []
-    shift = DOSE_UNITS[layout.unit]
+    unit = CONCENTRATION_UNITS[layout.unit]
     for k, (name, drug) in enumerate(zip(layout.doses, layout.drugs, strict=False)):
         column = batch.column(name)
         dose_R = table.numbers(column, name, first_row)
-        if shift is not None:
+        if unit.log_base is None:
             expected = f"a dose in {layout.unit} must be 0 or more (or say --dose_unit log10M)"
             table.refuse(given_R & (dose_R < 0), column, name, first_row, expected)
             none = pa.scalar(None, pa.string())
             drugs[k] = pc.if_else(pa.array(dose_R == 0), none, drugs[k])
-            dose_R = np.log10(np.where(dose_R > 0, dose_R, np.nan)) + shift
+            dose_R = np.where(dose_R > 0, dose_R, np.nan)
+        dose_R = to_log10_molar(dose_R, unit)
         missing_R, named_R = np.isnan(dose_R), _present(drugs[k])
         expected = f"'{drug}' names a drug there: give its dose"
         table.refuse(given_R & named_R & missing_R, column, name, first_row, expected)

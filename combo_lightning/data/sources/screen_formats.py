@@ -11,26 +11,25 @@ from combo_lightning.data.sources.prism_response import PRISM
 from combo_lightning.data.sources.screen import ScreenFormat
 from combo_lightning.data.sources.well_units import WellMeasure
 
+FORMATS: tuple[ScreenFormat, ...] = (
+    GDSC,
+    GDSC_WEB,
+    NCI60_DOSE_RESPONSE,
+    NCI60_ENDPOINTS,
+    NCI60_OLD,
+    PRISM,
+    PrismMatrix(),
+    CtrpFormat(),
+    DrugCombFormat(),
+    OneilFormat(),
+    DoseMatrixFormat(),
+)
+
 
 def screen_formats(wells: WellMeasure | None = None) -> tuple[ScreenFormat, ...]:
-    """Give all formats.
+    """Give the formats that a file may be of.
 
     Args:
-        wells: What dose matrices state; None: told by the file.
+        wells: What its wells state, which only dose matrices need; None: not said, any format.
     """
-    return (
-        GDSC,
-        GDSC_WEB,
-        NCI60_DOSE_RESPONSE,
-        NCI60_ENDPOINTS,
-        NCI60_OLD,
-        PRISM,
-        PrismMatrix(),
-        CtrpFormat(),
-        DrugCombFormat(),
-        OneilFormat(),
-        DoseMatrixFormat(wells),
-    )
-
-
-FORMATS = screen_formats()
+    return FORMATS if wells is None else (DoseMatrixFormat(wells),)

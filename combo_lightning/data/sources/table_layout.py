@@ -22,8 +22,6 @@ _DOSE = (
 )  # fmt: skip
 _SINGLE_DRUG = ("drug", "drugid", "drugname", "compound", "nsc")
 _SINGLE_DOSE = ("log10molar", "dose", "conc", "concentration")
-# How far log10 molar lies from a dose's own log10; None: it is log10 molar.
-DOSE_UNITS = {"M": 0.0, "mM": -3.0, "uM": -6.0, "nM": -9.0, "log10M": None}
 _DEFAULT_UNIT = "uM"
 # A unit at the end of a column's name, as in "conc_1 (uM)" or "dose_nM".
 _UNIT = re.compile(r"(?:^|[^A-Za-z0-9])(log10[ _]?[mM](?:olar)?|[mM]olar|[muUnNµμ]?[mM])\W*$")
@@ -40,7 +38,8 @@ class TableMapping:
         response: Column of the response.
         weight: Column of the rows' weights.
         study: Column of the study.
-        dose_unit: A name of `DOSE_UNITS`; None: as the dose columns' names end, else "uM".
+        dose_unit: A name of `units.CONCENTRATION_UNITS`; None: as the dose columns' names end,
+            else "uM".
         matrix: Responses stand as a matrix: a row a combination, a column a cell line.
         response_unit: Unit of the responses, see `units.response_converter`; None: their kind's.
     """

@@ -40,12 +40,7 @@ def in_percent(
             fractions, or growth is wanted of what is none.
     """
     stated, wanted = measures
-    known = values[np.isfinite(values)]
-    if len(known) and np.abs(known).max() <= _FRACTIONS:
-        raise InputError(
-            f"{where}: no response is larger than {np.abs(known).max():g}, so they look like "
-            "fractions; multiply them by 100, as wells are in percent here"
-        )
+    _refuse_fractions(values, where)
     controls = values[untreated & np.isfinite(values)]
     middle = float(np.median(controls)) if len(controls) else np.nan
     seen: WellMeasure | None = "inhibition" if abs(middle) <= _NEAR else None
@@ -73,4 +68,19 @@ def in_percent(
     try:
         return convert_response(values, f"{measure}_percent", f"{wanted}_percent")
     except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        mend = ", or give them in a column 'time_zero'" if wanted == "growth" else ""
+        raise InputError(f"{where}: {error}{mend}") from error
+
+
+def _refuse_fractions(values: Floats, where: str) -> None:
+    """Refuse wells that look like fractions.
+
+    Raises:
+        InputError: If they do.
+    """
+    known = np.abs(values[np.isfinite(values)])
+    if len(known) and known.max() <= _FRACTIONS:
+        raise InputError(
+            f"{where}: no response is larger than {known.max():g}, so they look like fractions; "
+            "multiply them by 100, as wells are in percent here"
+        )

@@ -3,7 +3,7 @@
 Shapes: W wells of a block, A and B doses of its drugs, N blocks of one size.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from combo_lightning.data.growth import combo_scores
+from combo_lightning.data.growth import combo_scores, growth_crossing
 from combo_lightning.data.hill import VIABILITY, fit_hill
 from combo_lightning.data.sources.screen import ScreenSource
 from combo_lightning.data.synergy_scores import DoseMatrices, SynergyScore, synergy_scores
@@ -23,7 +23,9 @@ Floats = npt.NDArray[np.float64]
 SCORES: tuple[SynergyScore, ...] = get_args(SynergyScore)
 RESPONSES = ("viability", *SCORES, "ic50", "auc")
 # What only wells of growth give.
-OF_GROWTH = ("growth", "combo_score")
+# ... and the levels that it falls to at GI50, TGI and LC50.
+_LEVELS = {"gi50": 50.0, "tgi": 0.0, "lc50": -50.0}
+OF_GROWTH = ("growth", "combo_score", *_LEVELS)
 
 _BLOCKS_AT_A_TIME = 4096
 # Doses are equal that differ by less, in log10: files round them.
@@ -44,6 +46,8 @@ class Block:
         log10_molar: Their doses, -inf where a drug was not given, ``[W, 2]``.
         percent: Viability, or growth for the responses `OF_GROWTH`, ``[W]``; NaN is left out.
         study: Where it was measured; empty: not said.
+        time_zero: Cells at the start in percent of untreated wells at the end, ``[W]``; None: they
+            were not counted.
     """
 
     cell: str
@@ -51,6 +55,7 @@ class Block:
     log10_molar: Floats
     percent: Floats
     study: str = ""
+    time_zero: Floats | None = None
 
 
 @dataclass(kw_only=True)
@@ -76,6 +81,8 @@ class WellsSource(ScreenSource):
                 table = self._wells(some)
             elif self.response in (*SCORES, "combo_score"):
                 table = self._scores(some)
+            elif self.response in _LEVELS:
+                table = self._crossings(some)
             else:
                 table = self._curves(some)
             if len(table):
@@ -134,8 +141,7 @@ class WellsSource(ScreenSource):
 
     def _curves(self, blocks: Sequence[Block]) -> Any:
         """Fit a curve to each drug alone, and take its IC50 or AUC."""
-        series = [(n, slot) for n, block in enumerate(blocks) for slot in range(2)
-                  if block.drugs[slot]]  # fmt: skip
+        series = _series(blocks)
         alone = [_alone(blocks[n], slot) for n, slot in series]
         fits = fit_hill([x for x, _ in alone], [y for _, y in alone], VIABILITY)
         fitted = np.isfinite(fits.end)
@@ -155,6 +161,29 @@ class WellsSource(ScreenSource):
             values = np.where(far, np.nan, values)
             outside = np.isfinite(values) & ~fits.inside(values)
             self._note("IC50s lie beyond the doses tested (kept as fitted)", outside)
+        return self._of_series(blocks, series, values)
+
+    def _crossings(self, blocks: Sequence[Block]) -> Any:
+        """Take the dose at which each drug alone lets growth fall to a level, as NCI does."""
+        series = _series(blocks)
+        values = np.full(len(series), np.nan)
+        places: Counter[str] = Counter()
+        for row, (n, slot) in enumerate(series):
+            doses, growth = _alone(blocks[n], slot)
+            if not np.isfinite(growth).any():
+                self.dropped["single drug without wells"] += 1
+                continue
+            values[row], place = growth_crossing(doses, growth, _LEVELS[self.response])
+            places[place] += 1
+        for place, end in (("above", "highest"), ("below", "lowest")):
+            if places[place]:
+                note = f"drugs do not cross the level within their doses: the {end} stands for it"
+                self.notes[note] += places[place]
+        return self._of_series(blocks, series, values)
+
+    def _of_series(
+        self, blocks: Sequence[Block], series: Sequence[tuple[int, int]], values: Floats
+    ) -> Any:
         kept = np.flatnonzero(np.isfinite(values))
         names = pa.array([blocks[n].drugs[slot] for n, slot in series], pa.string())
         block_N = np.array([n for n, _ in series], dtype=np.int64)[kept]
@@ -176,7 +205,12 @@ class WellsSource(ScreenSource):
 
 def slots_of(response: str) -> int:
     """Give how many drugs a row of a response combines."""
-    return 1 if response in ("ic50", "auc") else 2
+    return 1 if response in ("ic50", "auc", *_LEVELS) else 2
+
+
+def _series(blocks: Sequence[Block]) -> list[tuple[int, int]]:
+    """Name the drugs of blocks: number of the block, slot."""
+    return [(n, slot) for n, block in enumerate(blocks) for slot in range(2) if block.drugs[slot]]
 
 
 def _alone(block: Block, slot: int) -> tuple[Floats, Floats]:

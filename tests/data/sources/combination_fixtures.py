@@ -69,6 +69,15 @@ def dose_table() -> Table:
     return Table([*header, "conc_unit"], rows, ["conc1", "conc2", "response"], required)
 
 
+def dose_sheet(corner: str = "", **changes: str) -> str:
+    """One block as SynergyFinder's sheet has it, the first drug's doses falling."""
+    head = {"Drug1": "MK-1775", "Drug2": "Niraparib", "Cell": "OCUBM", "ConcUnit": "nM"} | changes
+    lines = [f"{key}:,{value}" for key, value in head.items() if value]
+    lines.append(",".join([corner, *DOSES]) if corner != "none" else ",".join(DOSES))
+    rows = [",".join([dose, *row]) for dose, row in zip(DOSES, INHIBITION, strict=True)]
+    return "\n".join([*lines, *rows[::-1]]) + "\n"
+
+
 DRUGCOMB_ROWS = (
     "1,5-FU,ABT-888,A2058,ONEIL,skin,uM,uM,1234.5,0.5,7.1,3.2,11.5,9.25,20.5,-1.5,2.25,-3.75,"
     "3.865915,-6.25,5.536903,6.256584,4,3,TYMS,PARP1; PARP2",
@@ -117,3 +126,15 @@ def oneil_rows() -> tuple[list[list[str]], list[list[str]]]:
         for b in (0.2, 0.7, 2, 7)
     ]  # fmt: skip
     return singles, pairs
+
+
+def write_oneil(folder: Path) -> Path:
+    """Write both tables as CSV."""
+    folder.mkdir()
+    singles, pairs = oneil_rows()
+    for name, header, rows in (
+        ("single.csv", SINGLE_HEADER, singles), ("combination.csv", PAIR_HEADER, pairs),
+    ):  # fmt: skip
+        text = "\n".join(",".join(row) for row in [header, *rows]) + "\n"
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder

@@ -7,9 +7,9 @@ import pytest
 from combo_lightning.data.sources.well_units import WellMeasure
 from combo_lightning.errors import InputError
 from tests.data.sources.combination_fixtures import (
-    DOSES,
-    INHIBITION,
+    dose_sheet,
     dose_table,
+    drugcomb_table,
     plain_rows,
     prepare,
     rows_of,
@@ -35,15 +35,6 @@ def write(tmp_path: Path, text: str, name: str = "m.csv") -> Path:
     return path
 
 
-def sheet(corner: str = "", **changes: str) -> str:
-    """One block as SynergyFinder's sheet has it, the first drug's doses falling."""
-    head = {"Drug1": "MK-1775", "Drug2": "Niraparib", "Cell": "OCUBM", "ConcUnit": "nM"} | changes
-    lines = [f"{key}:,{value}" for key, value in head.items() if value]
-    lines.append(",".join([corner, *DOSES]) if corner != "none" else ",".join(DOSES))
-    rows = [",".join([dose, *row]) for dose, row in zip(DOSES, INHIBITION, strict=True)]
-    return "\n".join([*lines, *rows[::-1]]) + "\n"
-
-
 def test_every_well_with_a_drug_is_a_row_of_viability(tmp_path: Path) -> None:
     dataset = prepare(write(tmp_path, TABLE.text()), "viability")
     rows = rows_of(dataset)
@@ -66,10 +57,10 @@ def test_a_block_is_a_row_with_the_mean_of_its_excess(tmp_path: Path, score: str
 def test_a_sheet_is_the_long_table(tmp_path: Path, response: str, corner: str) -> None:
     long = rows_of(prepare(write(tmp_path, TABLE.text()), response))
     assert long
-    assert rows_of(prepare(write(tmp_path, sheet(corner), "s.csv"), response)) == long
+    assert rows_of(prepare(write(tmp_path, dose_sheet(corner), "s.csv"), response)) == long
     rows: list[list[str | float | None]] = [
         [float(c) if c[-1:].isdigit() and "-1775" not in c else c or None for c in line.split(",")]
-        for line in sheet(corner).splitlines()
+        for line in dose_sheet(corner).splitlines()
     ]
     (tmp_path / "s.xlsx").write_bytes(workbook(rows))
     assert rows_of(prepare(tmp_path / "s.xlsx", response)) == long
@@ -141,11 +132,11 @@ def test_replicates_are_averaged_for_a_score_and_rows_of_viability(tmp_path: Pat
 
 
 def test_the_matrix_of_another_line_or_unit_is_a_block_of_its_own(tmp_path: Path) -> None:
-    text = sheet() + "\n" + sheet(Cell="A375", ConcUnit="uM")
+    text = dose_sheet() + "\n" + dose_sheet(Cell="A375", ConcUnit="uM")
     rows = rows_of(prepare(write(tmp_path, text), "viability"))
     assert ("A375", "MK-1775", "Niraparib", -3.0, -3.0, 7.875) in rows
     assert ("OCUBM", "MK-1775", "Niraparib", -6.0, -6.0, 7.875) in rows
-    (row, _) = rows_of(prepare(write(tmp_path, sheet(Cell="") * 2, "plate7.csv"), "hsa"))
+    (row, _) = rows_of(prepare(write(tmp_path, dose_sheet(Cell="") * 2, "plate7.csv"), "hsa"))
     assert row[0] == "plate7"
 
 
@@ -165,9 +156,9 @@ def test_the_matrix_of_another_line_or_unit_is_a_block_of_its_own(tmp_path: Path
     ],
 )
 def test_a_torn_sheet_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
-    assert old in sheet()
+    assert old in dose_sheet()
     with pytest.raises(InputError, match=message):
-        prepare(write(tmp_path, sheet().replace(old, new)), "bliss")
+        prepare(write(tmp_path, dose_sheet().replace(old, new)), "bliss")
     assert not (tmp_path / "out").exists()
 
 
@@ -194,6 +185,13 @@ def test_a_wrong_row_is_refused_with_its_place(
     assert old in TABLE.text()
     with pytest.raises(InputError, match=message):
         prepare(write(tmp_path, TABLE.text().replace(old, new)), "bliss")
+
+
+def test_what_wells_state_is_no_option_of_other_formats(tmp_path: Path) -> None:
+    path = write(tmp_path, drugcomb_table().text())
+    assert len(prepare(path, "zip").responses) == 2
+    with pytest.raises(InputError, match=r"would be dose matrices if|of no format"):
+        prepare(path, "zip", "viability")
 
 
 def test_three_drugs_are_not_read_as_two(tmp_path: Path) -> None:
@@ -225,9 +223,33 @@ def test_wells_of_growth_give_growth_and_the_combo_score(tmp_path: Path) -> None
     assert ("X", "A", "B", -5.0, -5.0, -40.4) in rows_of(prepare(path, "growth", "growth"))
     # Expected by modified Bliss: 48, -20, 8, -20; minus measured: -2, 10, 3, 20.4.
     assert rows_of(prepare(path, "combo_score", "growth")) == [("X", "A", "B", 31.0)]
+    # A: 100, 60, 10 at none, 1, 10 uM; B: 80, -20: GI50 between 1 and 10 uM.
+    assert rows_of(prepare(path, "gi50", "growth")) == [
+        ("X", "A", round(-6 + 10 / 50, 3)), ("X", "B", round(-6 + 30 / 100, 3)),
+    ]  # fmt: skip
+    lethal = prepare(path, "lc50", "growth")
+    assert rows_of(lethal) == [("X", "A", -5.0), ("X", "B", -5.0)]
+    assert list(lethal.manifest["made_by"]["notes"].values()) == [2]
     torn = write(tmp_path, growth_text().replace("1,A,B,X,10,10,-40.4,uM\n", ""), "torn.csv")
     with pytest.raises(InputError, match="no row that can be used"):
         prepare(torn, "combo_score", "growth")
+
+
+def test_growth_follows_from_viability_where_time_zero_is_there(tmp_path: Path) -> None:
+    place = TABLE.header.index("response")
+    # Viability 100 - inhibition; a quarter of the untreated cells was there at the start.
+    counted = TABLE.with_column(place, "time_zero", ["25"])
+    path = write(tmp_path, counted.text())
+    rows = rows_of(prepare(path, "growth"))
+    assert ("OCUBM", "MK-1775", None, -6.0, None, round(100 * 5 / 75, 3)) in rows  # 30 left
+    assert ("OCUBM", "MK-1775", "Niraparib", -6.0, -6.0, -68.5) in rows  # 7.875 left
+    assert len(rows_of(prepare(path, "gi50"))) == 2
+    assert rows_of(prepare(path, "hsa")) == rows_of(
+        prepare(write(tmp_path, TABLE.text(), "m2.csv"), "hsa")
+    )
+    wrong = write(tmp_path, TABLE.with_column(place, "time_zero", ["25", "130"]).text(), "w.csv")
+    with pytest.raises(InputError, match="line 3, column 'time_zero' holds '130'; it must be the"):
+        prepare(wrong, "growth")
 
 
 def test_growth_is_not_made_of_viability_nor_viability_of_growth(tmp_path: Path) -> None:
@@ -236,3 +258,14 @@ def test_growth_is_not_made_of_viability_nor_viability_of_growth(tmp_path: Path)
         prepare(path, "growth")
     with pytest.raises(InputError, match="growth cannot be converted to viability"):
         prepare(path, "bliss", "growth")
+
+
+def test_a_workbook_of_the_long_table_is_read(tmp_path: Path) -> None:
+    expected = rows_of(prepare(write(tmp_path, TABLE.text()), "zip"))
+    place = TABLE.header.index("conc1")
+    rows: list[list[str | float | None]] = [
+        [*row[:place], *(float(f) for f in row[place : place + 3]), *row[place + 3 :]]
+        for row in TABLE.rows
+    ]
+    (tmp_path / "m.xlsx").write_bytes(workbook([list(TABLE.header), *rows]))
+    assert rows_of(prepare(tmp_path / "m.xlsx", "zip")) == expected

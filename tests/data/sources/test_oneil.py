@@ -11,8 +11,10 @@ from tests.data.sources.combination_fixtures import (
     plain_rows,
     prepare,
     rows_of,
+    write_oneil,
 )
 from tests.data.sources.fuzz import Table, Variant, judge, variants
+from tests.data.sources.xlsx import workbook
 
 SINGLES, PAIRS = oneil_rows()
 SINGLE = Table(
@@ -27,14 +29,8 @@ PAIR = Table(
 
 
 def folder(tmp_path: Path) -> Path:
-    """Both tables, as CSV, beside something else."""
-    path = tmp_path / "oneil"
-    path.mkdir()
-    for name, header, rows in (
-        ("single.csv", SINGLE_HEADER, SINGLES), ("combination.csv", PAIR_HEADER, PAIRS),
-    ):  # fmt: skip
-        text = "\n".join(",".join(row) for row in [header, *rows]) + "\n"
-        (path / name).write_text(text, encoding="utf-8")
+    """Both tables, beside something else."""
+    path = write_oneil(tmp_path / "oneil")
     (path / "readme.txt").write_text("from the journal\n")
     return path
 
@@ -145,3 +141,21 @@ def test_no_way_of_writing_the_tables_is_read_wrong(
 ) -> None:
     truth = plain_rows(table.content(), "viability")
     judge(variant, tmp_path, lambda path: rows_of(prepare(path, "viability")), truth)
+
+
+@pytest.mark.parametrize("response", ["viability", "ic50", "zip"])
+def test_the_workbooks_of_the_journal_are_read(tmp_path: Path, response: str) -> None:
+    """As published: both are .xlsx, one is called .xls, and missing replicates say NULL."""
+    expected = rows_of(prepare(folder(tmp_path), response))
+    books = tmp_path / "books"
+    books.mkdir()
+    for name, header, rows in (
+        ("156849_1_supp_0_w2lh45.xlsx", SINGLE_HEADER, SINGLES),
+        ("156849_1_supp_1_w2lrww.xls", PAIR_HEADER, PAIRS),
+    ):
+        typed: list[list[str | float | None]] = [list(header)]
+        for row in rows:
+            numbers = [f for f in row if f.replace(".", "", 1).isdigit()]
+            typed.append([float(f) if f in numbers else f for f in row])
+        (books / name).write_bytes(workbook(typed))
+    assert rows_of(prepare(books, response)) == expected
