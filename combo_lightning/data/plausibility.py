@@ -6,7 +6,6 @@ that it is intended (``--accept NAME``). Thresholds are wide: real screens pass 
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from combo_lightning.data.plates import PlateReadings
 from combo_lightning.data.schema import ResponseKind, dose_columns, drug_columns
+from combo_lightning.data.units import response_converter
 from combo_lightning.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -34,25 +34,8 @@ _DOSES = (-12.5, -1.0)
 _MIDDLE = (-10.0, -3.0)
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """A unit that a response might be in, and what it is in the kind's own."""
-
-    name: str
-    convert: Callable[[Floats], Floats]
-    positive: bool = False
-
-
-# What people have where log10 molar is expected.
-_POTENCY_UNITS = (
-    _Unit("-log10 molar (pIC50)", lambda x: -x),
-    _Unit("log10 uM", lambda x: x - 6),
-    _Unit("log10 nM", lambda x: x - 9),
-    _Unit("ln uM, as GDSC's LN_IC50", lambda x: x / np.log(10) - 6),
-    _Unit("uM", lambda x: np.log10(x) - 6, positive=True),
-    _Unit("nM", lambda x: np.log10(x) - 9, positive=True),
-    _Unit("M", np.log10, positive=True),
-)
+# What people have where log10 molar is expected, as --response_unit names it.
+_POTENCY_UNITS = ("pIC50", "log10uM", "log10nM", "lnuM", "uM", "nM", "M")
 _POTENCIES = ("ic50", "gi50", "tgi", "lc50")
 _PERCENTS = ("growth", "min_growth", "viability")
 # What no measurement of the kind can be, in its own unit: (lowest, highest).
@@ -67,6 +50,7 @@ _POSSIBLE = {
     "lc50": (-20.0, 6.0),
     "zscore": (-50.0, 50.0),
 }
+_CONVERT = "convert them (a table of your own: --response_unit)"
 # Growth and viability stay measurements of a plate: a little below what can be is noise.
 _TOLERANCE = 0.5
 
@@ -161,9 +145,9 @@ class Plausibility:
         shown = f"half of the {kind.name} values are below {middle:.3g}, 98 % of them between "
         shown += f"{low:.3g} and {high:.3g}"
         if kind.name in _POTENCIES and not _MIDDLE[0] <= middle <= _MIDDLE[1]:
-            units = [u.name for u in _POTENCY_UNITS if _fits(u, low, middle, high)]
+            units = [unit for unit in _POTENCY_UNITS if _fits(kind, unit, (low, middle, high))]
             guess = f": they look like {' or '.join(units)}" if units else ""
-            return f"{shown}, and log10 molar is expected{guess}; convert them (--response_unit)"
+            return f"{shown}, and log10 molar is expected{guess}; {_CONVERT}"
         if kind.name in _PERCENTS and self._scale == 1 and low >= -1.5 and high <= 3:
             return (
                 f"{shown}: they look like fractions, and {kind.unit} is expected; multiply by 100"
@@ -171,7 +155,7 @@ class Plausibility:
         if kind.name == "auc" and high > 2:
             return (
                 f"{shown}: they look like percent, or an area that is not divided by the range of "
-                "doses, and a fraction is expected; divide them"
+                f"doses, and a fraction is expected; divide them, or {_CONVERT}"
             )
         if kind.name == "zscore" and not (0.2 <= response_N.std() <= 5 and abs(middle) <= 2):
             return (
@@ -254,13 +238,11 @@ class Plausibility:
         return f"{where} ({line}, {' + '.join(named)}: {value:g})"
 
 
-def _fits(unit: _Unit, low: float, middle: float, high: float) -> bool:
-    """Tell whether values of a unit are plausible potencies."""
-    if unit.positive and low <= 0:
-        return False
-    a, b, c = (float(unit.convert(np.array(x, dtype=np.float64))) for x in (low, middle, high))
-    least, most = min(a, c), max(a, c)
-    return _MIDDLE[0] <= b <= _MIDDLE[1] and least >= -13 and most <= 1
+def _fits(kind: ResponseKind, unit: str, quantiles: tuple[float, float, float]) -> bool:
+    """Tell whether values of a unit, of which three quantiles are given, are plausible."""
+    values = response_converter(kind, unit, "")(np.array(quantiles, dtype=np.float64))
+    low, middle, high = np.sort(values)
+    return bool(_MIDDLE[0] <= middle <= _MIDDLE[1] and low >= -13 and high <= 1)
 
 
 def _correlation(a: Floats, b: Floats) -> float:

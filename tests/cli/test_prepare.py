@@ -232,7 +232,7 @@ def test_implausible_measurements_are_refused_with_the_option_that_accepts_them(
     refused = run_here(*command, tmp_path / "out")
     assert refused.code == 2
     assert "they look like " in refused.output
-    assert "ln uM, as GDSC's LN_IC50" in refused.output
+    assert "lnuM" in refused.output
     assert "if that is intended, add --accept [unit]" in refused.output
     assert not (tmp_path / "out").exists()
     accepted = run_here(*command, tmp_path / "out", "--accept", "[unit,range]")

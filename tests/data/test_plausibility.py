@@ -51,8 +51,8 @@ MICROMOLAR = 10 ** (LOG_MOLAR + 6)
 @pytest.mark.parametrize(
     ("kind", "values", "found"),
     [
-        ("ic50", np.log(MICROMOLAR), r"ln uM, as GDSC's LN_IC50.*--response_unit.*\[unit\]"),
-        ("ic50", -LOG_MOLAR, r"-log10 molar \(pIC50\)"),
+        ("ic50", np.log(MICROMOLAR), r"look like .*lnuM.*--response_unit.*\[unit\]"),
+        ("ic50", -LOG_MOLAR, "look like pIC50"),
         ("gi50", MICROMOLAR, "look like .*uM"),
         ("ic50", MICROMOLAR * 1000, "look like .*nM"),
         (
@@ -60,6 +60,7 @@ MICROMOLAR = 10 ** (LOG_MOLAR + 6)
             np.linspace(-0.9, 1.2, 100),
             "look like fractions, and percent growth",
         ),
+        ("viability", np.linspace(0, 1.1, 100), "look like fractions"),
         ("auc", np.linspace(20, 99, 100), "look like percent"),
         ("zscore", np.linspace(40, 45, 100), "Z-scores have about 0"),
     ],
