@@ -19,6 +19,7 @@ def run(
     single_share: float | None = None,
     ceiling_r2: float | None = None,
     seed: int | None = None,
+    studies: int | None = None,
     raw: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -36,13 +37,21 @@ def run(
         single_share: Share of the combinations that have one drug only.
         ceiling_r2: R2 that the true function reaches on the measurements: the noise's size.
         seed: Seed of everything.
+        studies: Write so many data sets of one truth into the folder `out`, as several studies
+            would measure it: each in some of the lines and drugs, in its own scale.
         raw: Write raw files instead: dose-level wells in the 29 columns of NCI's
             ComboDrugGrowth (all of them: the response does not matter), drugs, cell lines,
             expression.
         overwrite: Replace what is there.
+
+    Raises:
+        InputError: If options contradict each other.
     """
     from combo_lightning.data.simulator import preset_config, simulate, write_simulation
+    from combo_lightning.errors import InputError
 
+    if raw and studies is not None:
+        raise InputError("--raw and --studies do not go together; leave one of them out")
     config = preset_config(
         preset,
         response=response,
@@ -66,6 +75,13 @@ def run(
         )
         return
     made_by = {"command": invocation()}
+    if studies is not None:
+        from combo_lightning.data.simulator_studies import write_studies
+
+        made = write_studies(config, studies, out, made_by, overwrite=overwrite)
+        names = " ".join(str(path) for path in made)
+        sys.stdout.write(f"wrote {names}\nnext: combo-lightning merge {names} --out NAME\n")
+        return
     write_simulation(simulate(config), out, made_by, overwrite=overwrite)
     sys.stdout.write(
         f"wrote {out}; the true function reaches R2 {config.ceiling_r2} on it\n"

@@ -132,7 +132,7 @@ def find_drugs(
     matched = {n: d.name for n, d in zip(wanted, drugs, strict=True) if d is not None}
     unmatched = _nearest([n for n in wanted if n not in matched], index)
     ways = {name: way for name, (way, _) in found.items()}
-    return drugs, DrugReport(what, matched, unmatched, ways, notes)
+    return drugs, DrugReport(what, matched, unmatched, ways=ways, notes=notes)
 
 
 class _Index:
