@@ -196,10 +196,35 @@ class Predictor:
             )
         self._encoded = None
 
+    @property
+    def tells_studies_apart(self) -> bool:
+        """Whether answers depend on the study."""
+        return self.network.study is not None or bool(self.catalog.studies.maps)
+
+    def study(self, name: str, where: str) -> int:
+        """Look a study up; empty: unknown, -1.
+
+        Args:
+            name: Its name.
+            where: The option, for messages.
+
+        Raises:
+            InputError: If the model knows none of that name, or tells no studies apart.
+        """
+        if name and not self.tells_studies_apart:
+            raise InputError(f"{where}: the model does not tell studies apart; leave it out")
+        study = self.catalog.studies.index(name, where)
+        if study >= 0 and not self.catalog.studies.seen[study]:
+            logger.warning(
+                "training saw no row of the study %s: it counts as an unknown one", name
+            )
+        return study
+
     def add_cells(
         self,
         names: Sequence[str],
         features: Mapping[str, npt.NDArray[np.float32]],
+        origins: Mapping[str, Sequence[str | None]] | None = None,
     ) -> None:
         """Add cell lines by their features.
 
@@ -208,6 +233,8 @@ class Predictor:
             features: Values ``[E]`` by feature name (``GENE``, or ``block:GENE`` where two blocks
                 share a name); NaN where missing. Features that the model does not use are ignored,
                 those that it uses and are absent count as missing.
+            origins: The data set that each line's block is from, by block, where the model brings
+                those onto one scale; None, or another one: values are taken on that scale.
 
         Raises:
             InputError: If no feature is one that the model uses, or a name is taken.
@@ -222,6 +249,8 @@ class Predictor:
                     values[:, column] = found
                     used += 1
             total += len(block.feature_names)
+            if block.platforms is not None and block.name in (origins or {}):
+                values = block.platforms.align(values, (origins or {})[block.name])
             blocks[block.name] = FeatureBlock(block.name, block.feature_names, block.unit, values)
         if not used:
             wanted = self.catalog.cells.blocks[0].feature_names[:3]
@@ -240,6 +269,7 @@ class Predictor:
         cell_B: npt.NDArray[Any],
         drug_BK: npt.NDArray[Any],
         log10_molar_BK: npt.NDArray[Any] | None = None,
+        study_B: npt.NDArray[np.int64] | None = None,
     ) -> npt.NDArray[np.float64]:
         """Predict rows of indices into `cells` and `drugs`.
 
@@ -247,6 +277,7 @@ class Predictor:
             cell_B: Cell lines.
             drug_BK: Drugs, K columns; -1: empty slot.
             log10_molar_BK: Doses, where the model was trained on doses.
+            study_B: Study in whose scale each row is predicted, as `study` gives it; None: unknown.
 
         Returns:
             Responses ``[B]``, in `unit`; of an ensemble its members' mean.
@@ -255,13 +286,14 @@ class Predictor:
             InputError: If doses are given to a model without them, or lack in one with them.
             IndexError: If an index lies beyond `cells` or `drugs`.
         """
-        return self.members.mean(self.predict_members(cell_B, drug_BK, log10_molar_BK))
+        return self.members.mean(self.predict_members(cell_B, drug_BK, log10_molar_BK, study_B))
 
     def predict_members(
         self,
         cell_B: npt.NDArray[Any],
         drug_BK: npt.NDArray[Any],
         log10_molar_BK: npt.NDArray[Any] | None = None,
+        study_B: npt.NDArray[np.int64] | None = None,
     ) -> list[npt.NDArray[np.float64]]:
         """Predict rows by each network of `members`, for their mean and spread.
 
@@ -289,7 +321,7 @@ class Predictor:
         with torch.inference_mode():
             pairs = self._encoded.covering(*rows)
         return [
-            respond_rows(network, encoded, self.catalog, cell_B, drug_BK, dose_BK)
+            respond_rows(network, encoded, self.catalog, cell_B, drug_BK, dose_BK, study_B)
             for network, encoded in pairs
         ]
 

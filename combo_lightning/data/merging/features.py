@@ -17,16 +17,12 @@ from combo_lightning.data.blocks import Block, FeatureBlock
 from combo_lightning.data.entities import Entities, build_entities
 from combo_lightning.data.identity import Codes
 from combo_lightning.data.merging.joining import Joined
+from combo_lightning.data.platforms import origin_column
 from combo_lightning.errors import InputError
 
 # Values of one line in two data sets are equal up to float32's rounding.
 _SAME = 1e-5
 _SHOWN = 3
-
-
-def origin_column(block: str) -> str:
-    """Name the annotation that holds which data set each entity's block is from."""
-    return f"{block}_origin"
 
 
 def merge_entities(
