@@ -277,7 +277,7 @@ class Predictor:
             cell_B: Cell lines.
             drug_BK: Drugs, K columns; -1: empty slot.
             log10_molar_BK: Doses, where the model was trained on doses.
-            study_B: Study in whose scale each row is predicted, as `study` gives it; None: unknown.
+            study_B: Study in whose scale each row is predicted, as by `study`; None: unknown.
 
         Returns:
             Responses ``[B]``, in `unit`; of an ensemble its members' mean.

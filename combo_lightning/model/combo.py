@@ -265,8 +265,8 @@ class ComboModel(nn.Module):
         """Predict with a dropout mask a row in the encoders, as the published network does.
 
         Masks are drawn in this order: the cell encoder's layers, ``[B, width]``; the drug
-        encoder's, slot after slot, ``[K B, width]``; of the studies, ``[B, 1]``, if they have vectors; the
-        head's, ``[B, width]``.
+        encoder's, slot after slot, ``[K B, width]``; the studies', ``[B, 1]``, if they have
+        vectors; the head's, ``[B, width]``.
         """
         cell_B, drug_BK = cells.points, drugs.points
         present_BK = drug_BK >= 0
