@@ -247,12 +247,12 @@ class ComboTask(pl.LightningModule):
 
     def _in_unit(self, standardised: Tensor, batch: Batch) -> Tensor:
         scale = self.catalog.response_scale
-        pooled = standardised.double() * scale.scale + scale.mean
+        common = standardised.double() * scale.scale + scale.mean
         if not self.catalog.studies.maps or batch.study_B is None:
-            return pooled
+            return common
         study_B = batch.study_B.cpu().numpy()
-        own = self.catalog.studies.from_pooled(pooled.detach().cpu().numpy(), study_B)
-        return torch.from_numpy(own).to(pooled.device)
+        own = self.catalog.studies.from_common(common.detach().cpu().numpy(), study_B)
+        return torch.from_numpy(own).to(common.device)
 
     def _collect(self, scores: ResponseScores, batch: Batch) -> list[dict[str, Tensor]]:
         """Predict a batch in the response's unit by each network, and keep it for the scores."""

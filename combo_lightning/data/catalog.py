@@ -214,8 +214,8 @@ class Catalog:
         studies = KnownStudies.fit(responses, rows, config.harmonize)
         response_scale = Standardizer()
         if config.response == "standardize":
-            pooled = studies.to_pooled(responses.response_N[rows], study_codes(responses)[rows])
-            response_scale = Standardizer.fit(pooled, weights)
+            common = studies.to_common(responses.response_N[rows], study_codes(responses)[rows])
+            response_scale = Standardizer.fit(common, weights)
         dose_scale = Standardizer()
         if responses.log10_molar_NK is not None:
             doses = responses.log10_molar_NK[rows]
@@ -235,8 +235,8 @@ class Catalog:
 
     def standardize(self, responses: Responses) -> FloatArray:
         """Give what the network learns of all measurements."""
-        pooled = self.studies.to_pooled(responses.response_N, study_codes(responses))
-        return self.response_scale.apply(pooled)
+        common = self.studies.to_common(responses.response_N, study_codes(responses))
+        return self.response_scale.apply(common)
 
     def in_unit(
         self, standardized: npt.NDArray[Any], study: npt.NDArray[Any] | None
@@ -245,9 +245,9 @@ class Catalog:
 
         Args:
             standardized: Answers.
-            study: Study of each; see `KnownStudies.to_pooled`.
+            study: Study of each; see `KnownStudies.to_common`.
         """
-        return self.studies.from_pooled(self.response_scale.invert(standardized), study)
+        return self.studies.from_common(self.response_scale.invert(standardized), study)
 
     def to_plain(self) -> dict[str, Any]:
         """Give plain values and arrays, for a checkpoint."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from combo_lightning.data.blocks import Block, FloatArray
 from combo_lightning.data.entities import Entities
-from combo_lightning.data.monotone import Harmonize, MonotoneMap, fit_map
+from combo_lightning.data.monotone import Harmonize, MonotoneMap, fit_maps
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def origin_column(block: str) -> str:
 
 @dataclass(frozen=True)
 class Platforms:
-    """The maps from each origin's features to those of all training lines together.
+    """The maps from each origin's features to their common scale.
 
     Args:
         maps: For each origin one map a feature; None: the feature stays as it is.
@@ -133,7 +133,7 @@ def align_entities(
     Args:
         entities: Cell lines.
         rows: Those that training rows name: maps are fitted on them alone.
-        how: As in `fit_map`; "none": nothing is done.
+        how: As in `fit_maps`; "none": nothing is done.
         names: The blocks that are used; None: all.
     """
     blocks = dict(entities.blocks)
@@ -150,7 +150,7 @@ def _fit(
     block: Block, rows: npt.NDArray[np.int64], origins: Sequence[str | None], how: Harmonize
 ) -> Platforms:
     values_RF = block.values_EF[rows].astype(np.float64)
-    maps = {}
+    lines: dict[str, npt.NDArray[np.bool_]] = {}
     for origin in sorted({own for own in origins if own is not None}):
         mine = np.array([own == origin for own in origins])
         if mine.sum() < LEAST_LINES:
@@ -160,17 +160,17 @@ def _fit(
                 mine.sum(), block.name, origin, LEAST_LINES,
             )  # fmt: skip
             continue
-        maps[origin] = [_fit_feature(x_R[mine], x_R, how) for x_R in values_RF.T]
-    return Platforms(maps)
+        lines[origin] = mine
+    by_feature = [_fit_feature([x_R[mine] for mine in lines.values()], how) for x_R in values_RF.T]
+    return Platforms(
+        {origin: [maps[place] for maps in by_feature] for place, origin in enumerate(lines)}
+    )
 
 
 def _fit_feature(
-    own: npt.NDArray[np.float64], pooled: npt.NDArray[np.float64], how: Harmonize
-) -> MonotoneMap | None:
-    own, pooled = own[~np.isnan(own)], pooled[~np.isnan(pooled)]
-    if len(own) < LEAST_LINES:
-        return None
-    known: MonotoneMap | None = fit_map(
-        own, pooled, how, (np.ones(len(own)), np.ones(len(pooled)))
-    )
-    return known
+    groups: Sequence[npt.NDArray[np.float64]], how: Harmonize
+) -> list[MonotoneMap | None]:
+    known = [group[~np.isnan(group)] for group in groups]
+    # Too few values tell of no scale: they have no weight.
+    weights = [np.full(len(x), float(len(x) >= LEAST_LINES)) for x in known]
+    return fit_maps(list(zip(known, weights, strict=True)), how)

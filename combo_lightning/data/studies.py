@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from combo_lightning.data.dataset import Responses
-from combo_lightning.data.monotone import Floats, Harmonize, MonotoneMap, fit_map
+from combo_lightning.data.monotone import Floats, Harmonize, MonotoneMap, fit_maps
 from combo_lightning.errors import InputError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ class KnownStudies:
     Args:
         names: S names, as `Responses.studies` lists them; empty: all rows are of one study.
         seen: Whether a training row is of each, bool ``[S]``.
-        maps: From each one's responses to the pooled scale, that of all training rows together;
-            None: there is no training row, and responses are taken to be on the pooled scale.
-            Empty: responses are not harmonised.
+        maps: From each one's responses to the common scale (see `fit_maps`); None: there is no
+            training row, and responses are taken to be on the common scale. Empty: responses are
+            not harmonised.
     """
 
     names: tuple[str, ...]
@@ -54,38 +54,36 @@ class KnownStudies:
         seen = np.array([bool((study_R == s).any()) for s in range(len(names))])
         if how == "none":
             return cls(names, seen)
-        pooled = responses.response_N[rows].astype(np.float64)
+        response_R = responses.response_N[rows].astype(np.float64)
         weight = np.ones(len(rows))
         if responses.weight_N is not None:
             weight = responses.weight_N[rows].astype(np.float64)
-        maps = []
-        for study in range(len(names)):
-            own = study_R == study
-            maps.append(fit_map(pooled[own], pooled, how, (weight[own], weight)))
+        own = [study_R == study for study in range(len(names))]
+        maps = fit_maps([(response_R[rows], weight[rows]) for rows in own], how)
         unseen = [name for name, known in zip(names, maps, strict=True) if known is None and name]
         if unseen:
             logger.info(
                 "data.transform.harmonize: no training row is of %s, whose responses are taken to "
-                "be on the pooled scale",
+                "be on the common scale",
                 ", ".join(unseen[:5]) + (" .." if len(unseen) > 5 else ""),
             )
         return cls(names, seen, tuple(maps))
 
-    def to_pooled(
+    def to_common(
         self, values: npt.NDArray[Any], study: npt.NDArray[Any] | None
     ) -> npt.NDArray[Any]:
-        """Bring responses onto the pooled scale; where there is none, they stay as they are.
+        """Bring responses onto the common scale; where there is none, they stay as they are.
 
         Args:
             values: Responses in their studies' scales.
-            study: Study of each, an index into `names`; `UNKNOWN`: the pooled scale. None: so all.
+            study: Study of each, an index into `names`; `UNKNOWN`: the common scale. None: so all.
         """
         return self._mapped(values, study, back=False)
 
-    def from_pooled(
+    def from_common(
         self, values: npt.NDArray[Any], study: npt.NDArray[Any] | None
     ) -> npt.NDArray[Any]:
-        """Bring responses back into their studies' scales; arguments as in `to_pooled`."""
+        """Bring responses back into their studies' scales; arguments as in `to_common`."""
         return self._mapped(values, study, back=True)
 
     def _mapped(

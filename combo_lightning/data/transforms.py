@@ -33,9 +33,9 @@ class TransformConfig:
         min_variance: Drop features whose variance over training entities is not above this;
             constant ones always go.
         pca: Blocks to replace by their first principal components, with how many.
-        harmonize: Bring each study's responses onto the scale of all training rows: "none", mean
-            and standard deviation ("mean_variance") or quantiles ("quantile"). Predictions and
-            scores are in the scale of each row's study all the same.
+        harmonize: Bring the studies' responses onto one scale: "none", by mean and standard
+            deviation ("mean_variance") or by quantiles ("quantile"). Predictions and scores are in
+            the scale of each row's study all the same.
         harmonize_cells: The same for the features of cell lines, by the data set that each line's
             block is from; needs a data set that ``combo-lightning merge`` made.
         response: "standardize" the response for the loss, or take it as it is ("none").

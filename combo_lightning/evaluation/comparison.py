@@ -28,7 +28,7 @@ from combo_lightning.evaluation.scores import Scores, score
 Floats = npt.NDArray[np.float64]
 
 # Whether training rows of other studies hold a row's combination in its line.
-MEASURED = ("combinations not in training", "combinations of other studies")
+MEASURED = ("measured here alone", "in other studies too")
 METRICS = ("r2", "pearson", "spearman", "rmse", "mae")
 
 
