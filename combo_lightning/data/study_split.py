@@ -6,7 +6,7 @@ Shapes: N measurements, S studies, G groups of rows.
 import numpy as np
 import numpy.typing as npt
 
-from combo_lightning.data.dataset import Responses, ScreenDataset
+from combo_lightning.data.dataset import ScreenDataset
 from combo_lightning.data.identity import Codes, combine_codes, compound_of_drug, compound_sets
 from combo_lightning.data.splits import (
     TEST,
@@ -131,15 +131,16 @@ def _pairs(
 
 
 def measured_elsewhere(dataset: ScreenDataset, split: Split) -> npt.NDArray[np.bool_]:
-    """Tell for each test row whether training rows hold its drugs in its line, ``[test rows]``."""
-    group_N = combination_codes(dataset, compound_of_drug(dataset))
+    """Tell for each test row whether training rows of other studies hold its drugs in its line.
+
+    Within a study no split parts a combination in a line.
+    """
+    responses = dataset.responses
+    if responses.study_N is None:
+        return np.zeros(len(split.test_rows), dtype=bool)
+    sets_N = compound_sets(responses, compound_of_drug(dataset))
+    group_N = combine_codes([sets_N, responses.cell_N])
     known = np.zeros(int(group_N.max(initial=-1)) + 1, dtype=bool)
     known[group_N[split.train_rows]] = True
     found: npt.NDArray[np.bool_] = known[group_N[split.test_rows]]
     return found
-
-
-def combination_codes(dataset: ScreenDataset, compound_D: Codes) -> Codes:
-    """Number the sets of drugs in a line, ``[N]``."""
-    responses: Responses = dataset.responses
-    return combine_codes([compound_sets(responses, compound_D), responses.cell_N])

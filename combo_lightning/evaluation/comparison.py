@@ -27,6 +27,8 @@ from combo_lightning.evaluation.scores import Scores, score
 
 Floats = npt.NDArray[np.float64]
 
+# Studies whose scores fit into one sentence; a screen may name a study a plate.
+MOST_STUDIES = 6
 # Whether training rows of other studies hold a row's combination in its line.
 MEASURED = ("measured here alone", "in other studies too")
 METRICS = ("r2", "pearson", "spearman", "rmse", "mae")
@@ -45,6 +47,7 @@ class Comparison:
         by_measured: The same for rows whose combination in their line training rows of other
             studies hold, and for others; empty where all rows are of one kind.
         measured: How many rows training rows of other studies hold so.
+        by_study: The model's scores for each study; empty where all test rows are of one.
         by_line: The model's scores for each cell line.
         by_tissue: The same for each tissue.
         by_drug: The same for each drug; a row counts for each of its drugs.
@@ -58,6 +61,7 @@ class Comparison:
     by_unseen: pd.DataFrame
     by_measured: pd.DataFrame
     measured: int
+    by_study: pd.DataFrame
     by_line: pd.DataFrame
     by_tissue: pd.DataFrame
     by_drug: pd.DataFrame
@@ -96,6 +100,9 @@ class Comparison:
             elif scores is self.model:
                 lines.append(self._lead())
         lines += self._gain()
+        if 0 < len(self.by_study) <= MOST_STUDIES:
+            shown = zip(self.by_study["name"], self.by_study["r2"], strict=True)
+            lines.append("R2 by study: " + ", ".join(f"{n} {r2:.3f}" for n, r2 in shown) + ".")
         if self.measured:
             lines.append(
                 f"{self.measured:,} of {self.model.rows:,} test rows measure a combination in a "
@@ -139,6 +146,7 @@ class Comparison:
         frames = {
             "by_unseen_drugs": self.by_unseen,
             "by_measured": self.by_measured,
+            "by_study": self.by_study,
             "by_cell_line": self.by_line,
             "by_tissue": self.by_tissue,
             "by_drug": self.by_drug,
@@ -219,6 +227,7 @@ def compare(
         by_unseen=_by_part(named, y, w, unseen_N, unseen),
         by_measured=_by_part(named, y, w, measured_N, MEASURED),
         measured=int(measured_N.sum()),
+        by_study=_by_study(dataset, rows, model),
         by_line=scores_by_group(model, y, w, line_N, dataset.cells.ids),
         by_tissue=scores_by_group(model, y, w, tissue_of_line[line_N], distinct),
         by_drug=_by_drug(model, y, w, responses.drug_NK[rows], _drug_names(dataset)),
@@ -233,6 +242,19 @@ def _drug_names(dataset: ScreenDataset) -> list[str]:
         drug if name in (None, drug) else f"{name} ({drug})"
         for drug, name in zip(dataset.drugs.ids, names, strict=True)
     ]
+
+
+def _by_study(dataset: ScreenDataset, rows: Codes, model: Floats) -> pd.DataFrame:
+    responses = dataset.responses
+    if responses.study_N is None or len(np.unique(responses.study_N[rows])) == 1:
+        return pd.DataFrame()
+    return scores_by_group(
+        model,
+        responses.response_N[rows].astype(np.float64),
+        None if responses.weight_N is None else responses.weight_N[rows].astype(np.float64),
+        responses.study_N[rows].astype(np.int64),
+        [name or "(none)" for name in responses.studies],
+    )
 
 
 def _by_part(
