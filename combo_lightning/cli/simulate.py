@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from combo_lightning.cli.main import invocation
+
+if TYPE_CHECKING:  # heavy imports
+    from combo_lightning.data.simulator import SimulationConfig
 
 
 def run(
@@ -64,15 +67,7 @@ def run(
         seed=seed,
     )
     if raw:
-        from combo_lightning.data.simulator_raw import WELLS, write_raw
-
-        rows = write_raw(config, out, overwrite=overwrite)
-        sys.stdout.write(
-            f"wrote {out}: {rows:,} wells\n"
-            f"next: combo-lightning prepare almanac-growth --growth {out}/{WELLS} "
-            f"--drugs {out}/drugs.csv --cells {out}/cells.csv "
-            f"--expression {out}/expression.parquet --out NAME\n"
-        )
+        _write_raw(config, out, overwrite=overwrite)
         return
     made_by = {"command": invocation()}
     if studies is not None:
@@ -86,4 +81,16 @@ def run(
     sys.stdout.write(
         f"wrote {out}; the true function reaches R2 {config.ceiling_r2} on it\n"
         f"next: combo-lightning info {out}\n"
+    )
+
+
+def _write_raw(config: "SimulationConfig", out: Path, *, overwrite: bool) -> None:
+    from combo_lightning.data.simulator_raw import WELLS, write_raw
+
+    rows = write_raw(config, out, overwrite=overwrite)
+    sys.stdout.write(
+        f"wrote {out}: {rows:,} wells\n"
+        f"next: combo-lightning prepare almanac-growth --growth {out}/{WELLS} "
+        f"--drugs {out}/drugs.csv --cells {out}/cells.csv "
+        f"--expression {out}/expression.parquet --out NAME\n"
     )

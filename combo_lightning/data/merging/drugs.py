@@ -59,9 +59,9 @@ class DrugSeeker:
 
     def nearest(self, entry: Entry) -> str | None:
         """Give the nearest spelling that is there, of its name."""
-        offered = {drug_key(word): word for word in self._words}
-        if len(offered) > _NEAR:
+        if len(self._words) > _NEAR:
             return None
+        offered = {drug_key(word): word for word in self._words}
         name = entry.words[entry.named - 1]
         nearest = get_close_matches(drug_key(name), offered, n=1, cutoff=0.6)
         return offered[nearest[0]] if nearest else None

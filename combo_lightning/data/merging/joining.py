@@ -3,7 +3,7 @@
 Shapes: E entities of one data set.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -156,19 +156,7 @@ def _find_all(
     what = f"{seeker.what} of {title}"
     how: dict[str, str] = {}
     notes: list[str] = []
-    taken: dict[int, str] = {}
-    for i, entry in enumerate(entries):
-        place_E[i], told = seeker.sure(entry)
-        if told:
-            how[entry.id] = told
-        if place_E[i] == NEW:
-            continue
-        other = taken.setdefault(int(place_E[i]), entry.id)
-        if other != entry.id and not seeker.shared:
-            raise InputError(
-                f"{what}: '{other}' and '{entry.id}' stand apart there, and were taken for one "
-                f"in the data sets before; put {title} first, or rename one of them"
-            )
+    taken = _find_sure(entries, place_E, title, seeker, how)
     guessed: dict[int, str] = {}
     for i, entry in enumerate(entries):
         if place_E[i] != NEW:
@@ -197,12 +185,37 @@ def _find_all(
     unmatched = {
         entry.id: seeker.nearest(entry) if n < _NEAREST else None for n, entry in enumerate(missed)
     }
+    known = set(ids)
     notes += [
         f"'{e.id}' is another {seeker.what.removesuffix('s')} in {title}: called '{title}:{e.id}'"
         for e in missed
-        if e.id in ids
+        if e.id in known
     ]
     return MergeReport(what, matched, unmatched, how, notes)
+
+
+def _find_sure(
+    entries: Sequence[Entry], place_E: Codes, title: str, seeker: Seeker, how: dict[str, str]
+) -> dict[int, str]:
+    """Fill in the places that are no guess; give who has each.
+
+    Raises:
+        InputError: If two entities that are never one have one place.
+    """
+    taken: dict[int, str] = {}
+    for i, entry in enumerate(entries):
+        place_E[i], told = seeker.sure(entry)
+        if told:
+            how[entry.id] = told
+        if place_E[i] == NEW:
+            continue
+        other = taken.setdefault(int(place_E[i]), entry.id)
+        if other != entry.id and not seeker.shared:
+            raise InputError(
+                f"{seeker.what} of {title}: '{other}' and '{entry.id}' stand apart there, and "
+                f"were taken for one in the data sets before; put {title} first, or rename one of them"
+            )
+    return taken
 
 
 def _free_name(own: str, title: str, used: set[str]) -> str:
@@ -230,5 +243,8 @@ class Words:
         """Give the places of those who are called so."""
         return self._places.get(word, (0, []))[1]
 
-    def __iter__(self) -> Any:
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
         return iter(self._places)
