@@ -213,7 +213,8 @@ def _find_sure(
         if other != entry.id and not seeker.shared:
             raise InputError(
                 f"{seeker.what} of {title}: '{other}' and '{entry.id}' stand apart there, and "
-                f"were taken for one in the data sets before; put {title} first, or rename one of them"
+                f"were taken for one in the data sets before; put {title} first, or rename one "
+                "of them"
             )
     return taken
 
