@@ -18,7 +18,8 @@ from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.catalog import Catalog, KnownEntities
 from combo_lightning.data.chemistry import Recipe, check_recipes, featurise, inchikey
 from combo_lightning.data.names import cell_key, drug_key
-from combo_lightning.data.transforms import apply_blocks
+from combo_lightning.data.platforms import origin_column
+from combo_lightning.data.transforms import FittedBlock, apply_blocks
 from combo_lightning.errors import InputError, did_you_mean
 from combo_lightning.inference.members import EncodedMembers, Members
 from combo_lightning.inference.respond import respond_rows
@@ -110,6 +111,22 @@ class Roster:
         id_E = torch.arange(len(self.ids))
         id_E[len(self.known.ids) :] = -1
         return EntityTable(torch.from_numpy(self.features_EG), id_E)
+
+
+def _on_scale(
+    block: FittedBlock, values_EF: npt.NDArray[np.float32], origins: Sequence[str | None] | None
+) -> npt.NDArray[np.float32]:
+    """Bring raw values of stated origins onto the scale that the model reads."""
+    if block.platforms is None or origins is None:
+        return values_EF
+    unknown = {origin for origin in origins if origin} - block.platforms.maps.keys()
+    if unknown:
+        logger.warning(
+            "training knows no scale of '%s' from %s: it is taken as it is",
+            block.name,
+            ", ".join(sorted(unknown)),
+        )
+    return block.platforms.align(values_EF, origins)
 
 
 def _key(kind: str) -> Any:
@@ -241,6 +258,7 @@ class Predictor:
         """
         blocks: dict[str, FeatureBlock] = {}
         used = total = 0
+        told = dict(origins or {})
         for block in self.catalog.cells.blocks:
             values = np.full((len(names), len(block.feature_names)), np.nan, dtype=np.float32)
             for column, feature in enumerate(block.feature_names):
@@ -249,9 +267,13 @@ class Predictor:
                     values[:, column] = found
                     used += 1
             total += len(block.feature_names)
-            if block.platforms is not None and block.name in (origins or {}):
-                values = block.platforms.align(values, (origins or {})[block.name])
+            values = _on_scale(block, values, told.pop(block.name, None))
             blocks[block.name] = FeatureBlock(block.name, block.feature_names, block.unit, values)
+        if told:
+            raise InputError(
+                f"the column '{origin_column(next(iter(told)))}' of new cell lines is of a block "
+                f"that the model does not read; it reads {', '.join(blocks)}"
+            )
         if not used:
             wanted = self.catalog.cells.blocks[0].feature_names[:3]
             raise InputError(

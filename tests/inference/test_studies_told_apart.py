@@ -79,7 +79,7 @@ def test_one_study_has_no_vectors(small_screen: Path, tmp_path: Path) -> None:
 
 
 def test_a_new_line_is_brought_onto_the_scale_of_its_platform(
-    merged_studies: Path, tmp_path: Path
+    merged_studies: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ckpt = make(merged_studies, tmp_path, transform=HARMONIZED)
     predictor = Predictor.load(ckpt)
@@ -97,6 +97,13 @@ def test_a_new_line_is_brought_onto_the_scale_of_its_platform(
                for name in cells.blocks}  # fmt: skip
     frame.assign(**origins).to_csv(tmp_path / "cells.csv", index=False)
     predictor.add_cells(*read_new_cells(tmp_path / "cells.csv"))
+    strange = origins | {"expression_origin": "study-9"}
+    frame.assign(**strange, name="other").to_csv(tmp_path / "strange.csv", index=False)
+    Predictor.load(ckpt).add_cells(*read_new_cells(tmp_path / "strange.csv"))
+    assert "no scale of 'expression' from study-9" in caplog.text
+    frame.assign(rppa_origin="study-1").to_csv(tmp_path / "rppa.csv", index=False)
+    with pytest.raises(InputError, match=r"'rppa_origin' .* reads expression, microrna"):
+        Predictor.load(ckpt).add_cells(*read_new_cells(tmp_path / "rppa.csv"))
     np.testing.assert_allclose(
         predictor.cells.features_EG[-1], predictor.cells.features_EG[place], atol=1e-4
     )
