@@ -92,6 +92,12 @@ def build_network(config: NetworkConfig, catalog: Catalog) -> ComboModel:
             f"{cells:,} lines would take {4 * vectors / 2**30:.0f} GiB (at most "
             f"{LARGEST_TABLE >> 30}), three times with its optimizer; set it to 0"
         )
+    studies = catalog.studies.names
+    if config.study_embedding and not studies:
+        raise InputError(
+            f"model.network.study_embedding is {config.study_embedding}, but the rows of the data "
+            "set are of one study; set it to 0, or merge studies (combo-lightning merge)"
+        )
     sizes = InputSizes(
         cell_features=catalog.cells.features_EG.shape[1],
         drug_features=catalog.drugs.features_EG.shape[1],
@@ -99,6 +105,7 @@ def build_network(config: NetworkConfig, catalog: Catalog) -> ComboModel:
         num_drugs=drugs,
         num_slots=catalog.num_slots,
         has_dose=catalog.response.per_dose,
+        num_studies=len(studies),
     )
     return ComboModel(config, sizes)
 

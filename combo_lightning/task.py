@@ -144,7 +144,12 @@ class ComboTask(pl.LightningModule):
     def forward(self, batch: Batch) -> Tensor:
         """Predict the standardised response of each row with its drugs as they stand, ``[B]``."""
         prediction: Tensor = self._built()(
-            *self.tables(), batch.cell_B, batch.drug_BK, batch.dose_BK, self._part(batch)
+            *self.tables(),
+            batch.cell_B,
+            batch.drug_BK,
+            batch.dose_BK,
+            self._part(batch),
+            batch.study_B,
         )
         return prediction
 
@@ -201,9 +206,9 @@ class ComboTask(pl.LightningModule):
         """Predict as the model is used, by each network."""
         if self._encoded is None:
             self._encoded = EncodedMembers(self.members, *self.tables())
-        cell_B, drug_BK = batch.cell_B, batch.drug_BK
+        cell_B, drug_BK, study_B = batch.cell_B, batch.drug_BK, batch.study_B
         return [
-            respond(network, encoded, self.catalog, cell_B, drug_BK, batch.dose_BK)
+            respond(network, encoded, self.catalog, cell_B, drug_BK, batch.dose_BK, study_B)
             for network, encoded in self._encoded.covering(cell_B, drug_BK, self._part(batch))
         ]
 
@@ -240,18 +245,24 @@ class ComboTask(pl.LightningModule):
         """Put the values of all processes' rows together, in the order of the part."""
         return self.layout.merge(value_B, self._totals)
 
-    def _in_unit(self, standardised: Tensor) -> Tensor:
+    def _in_unit(self, standardised: Tensor, batch: Batch) -> Tensor:
         scale = self.catalog.response_scale
-        return standardised.double() * scale.scale + scale.mean
+        common = standardised.double() * scale.scale + scale.mean
+        if not self.catalog.studies.maps or batch.study_B is None:
+            return common
+        study_B = batch.study_B.cpu().numpy()
+        own = self.catalog.studies.from_common(common.detach().cpu().numpy(), study_B)
+        return torch.from_numpy(own).to(common.device)
 
     def _collect(self, scores: ResponseScores, batch: Batch) -> list[dict[str, Tensor]]:
         """Predict a batch in the response's unit by each network, and keep it for the scores."""
         self._totals.append(batch.total)
         found = [
-            {n: self._in_unit(x) for n, x in answer.items()} for answer in self._answers(batch)
+            {n: self._in_unit(x, batch) for n, x in answer.items()}
+            for answer in self._answers(batch)
         ]
         prediction_B = self.members.mean_by_name(found)["model"]
-        scores.update(prediction_B, self._in_unit(batch.response_B), batch.weight_B)
+        scores.update(prediction_B, self._in_unit(batch.response_B, batch), batch.weight_B)
         return found
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -284,8 +295,8 @@ class ComboTask(pl.LightningModule):
         Returns:
             ``mse`` and ``mae``, ``[N]``, in the response's unit; equal on all processes.
         """
-        predicted = self._in_unit(self.predict_orders(batch)["model"])
-        error = predicted - self._in_unit(batch.response_B)
+        predicted = self._in_unit(self.predict_orders(batch)["model"], batch)
+        error = predicted - self._in_unit(batch.response_B, batch)
         weight = 1.0 if batch.weight_B is None else batch.weight_B
         scores = {"mse": weight * error.square(), "mae": weight * error.abs()}
         return {name: self.layout.merge(x, [batch.total]) for name, x in scores.items()}

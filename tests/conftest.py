@@ -37,6 +37,18 @@ def small_screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_simulation(simulate(preset_config("small")), out, {})
 
 
+@pytest.fixture(scope="session")
+def merged_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three simulated studies of one truth, each in its own scale, merged: 909 rows."""
+    from combo_lightning.data.merging.merge import MergeOptions, merge
+    from combo_lightning.data.simulator import preset_config
+    from combo_lightning.data.simulator_studies import write_studies
+
+    out = tmp_path_factory.mktemp("studies")
+    studies = write_studies(preset_config("small"), 3, out, {}, overwrite=False)
+    return merge(studies, out / "merged", MergeOptions(), {})
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a command ended."""

@@ -37,6 +37,8 @@ def show(facts: "DatasetFacts", console: "Console") -> None:
         console: Where to.
     """
     _show_counts(facts, console)
+    if facts.studies:
+        _show_studies(facts, console)
     _show_blocks(facts, console)
     _show_distribution(facts, console)
     _show_origin(facts, console)
@@ -60,11 +62,31 @@ def _show_counts(facts: "DatasetFacts", console: "Console") -> None:
     if facts.weighted:
         head.add_row("weights", "rows have weights of their own")
     if facts.studies:
-        shown = ", ".join(name or "(none)" for name in facts.studies[:_MOST_STUDIES])
+        names = [study.name or "(none)" for study in facts.studies]
+        shown = ", ".join(names[:_MOST_STUDIES])
         more = " ..." if len(facts.studies) > _MOST_STUDIES else ""
         head.add_row("studies", f"{len(facts.studies):,}: {shown}{more}")
     head.add_row("fingerprint", facts.fingerprint[:16])
     console.print(head, highlight=False)
+
+
+def _show_studies(facts: "DatasetFacts", console: "Console") -> None:
+    """Show what each study measured, and in brackets what of it others did too."""
+    from rich.table import Table
+
+    table = Table(title="Studies (shared with others)", title_justify="left")
+    for name in ("study", "rows", "mean", "sd", "lines", "drugs", "combinations in a line"):
+        table.add_column(name, justify="left" if name == "study" else "right")
+    for study in facts.studies[:_MOST_STUDIES]:
+        pairs = (study.cells, study.drugs, study.combinations)
+        table.add_row(
+            study.name or "(none)",
+            f"{study.rows:,}",
+            f"{study.mean:.4g}",
+            f"{study.sd:.4g}",
+            *(f"{own:,} ({shared:,})" for own, shared in pairs),
+        )
+    console.print(table)
 
 
 def _show_blocks(facts: "DatasetFacts", console: "Console") -> None:
@@ -122,6 +144,8 @@ def _show_origin(facts: "DatasetFacts", console: "Console") -> None:
             say(f"dropped: {count:,} {reason}")
     for note, count in facts.made_by.get("notes", {}).items():
         say(f"note: {count:,} {note}")
+    for remark in facts.made_by.get("remarks", []):
+        say(f"note: {remark}")
     for join in facts.made_by.get("joins", []):
         missed = list(join["unmatched"])
         more = f", not {', '.join(missed[:5])}" + (" ..." if len(missed) > 5 else "")

@@ -19,6 +19,7 @@ from combo_lightning.process import keep_early_signals, keep_freed_memory, wait_
 
 COMMANDS = {
     "prepare": "read raw public files into a data set",
+    "merge": "put several data sets into one, each a study",
     "simulate": "write a screen with a known truth, as a data set or in the raw NCI layout",
     "info": "describe a data set",
     "fit": "train a model",

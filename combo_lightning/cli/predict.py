@@ -18,7 +18,8 @@ def run(
     Args:
         ckpt_path: The checkpoint, such as RUN/checkpoints/best.ckpt; nothing else is needed.
         pairs: CSV, TSV or Parquet: cell_id, drug_1, drug_2 (names or ids), and log10_molar_1,
-            log10_molar_2 where the model was trained on doses.
+            log10_molar_2 where the model was trained on doses; study (or empty: unknown) where it
+            tells studies apart.
         out: The predictions to write, .parquet or .csv.
         drugs: New drugs that `pairs` names: name, smiles.
         cells: New cell lines that `pairs` names: a name, then one column a feature.

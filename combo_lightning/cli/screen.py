@@ -26,6 +26,7 @@ def run(
     low: str | None = None,
     rank: Literal["highest", "lowest"] = "highest",
     log10_molar: float | None = None,
+    study: str | None = None,
     precision: Literal["auto", "32-true", "bf16-mixed", "int8"] = "auto",
     part: str | None = None,
 ) -> None:
@@ -45,6 +46,7 @@ def run(
         low: .. and lines where it should be low: ranks pairs by the difference of the means.
         rank: Which responses are the best.
         log10_molar: Dose of each drug, where the model was trained on doses.
+        study: Study in whose scale to answer, where the model tells studies apart; none: unknown.
         precision: Arithmetic of the first pass; the best are always answered again in fp32. auto
             is int8, else bf16, where the processor has it, and fp32 where every score is written.
         part: K/N, such as 2/8: only the K-th of N equal parts, each a command of its own with the
@@ -71,6 +73,7 @@ def run(
         top=top,
         lowest=rank == "lowest",
         log10_molar=log10_molar,
+        study=study,
         dtype=_arithmetic(precision),
         part=Part.read(part) if part is not None else None,
     )

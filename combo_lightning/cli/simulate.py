@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from combo_lightning.cli.main import invocation
+
+if TYPE_CHECKING:  # heavy imports
+    from combo_lightning.data.simulator import SimulationConfig
 
 
 def run(
@@ -19,6 +22,7 @@ def run(
     single_share: float | None = None,
     ceiling_r2: float | None = None,
     seed: int | None = None,
+    studies: int | None = None,
     raw: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -36,13 +40,21 @@ def run(
         single_share: Share of the combinations that have one drug only.
         ceiling_r2: R2 that the true function reaches on the measurements: the noise's size.
         seed: Seed of everything.
+        studies: Write so many data sets of one truth into the folder `out`, as several studies
+            would measure it: each in some of the lines and drugs, in its own scale.
         raw: Write raw files instead: dose-level wells in the 29 columns of NCI's
             ComboDrugGrowth (all of them: the response does not matter), drugs, cell lines,
             expression; with --response ic50 curves, expression and drugs in GDSC's layout.
         overwrite: Replace what is there.
+
+    Raises:
+        InputError: If options contradict each other.
     """
     from combo_lightning.data.simulator import preset_config, simulate, write_simulation
+    from combo_lightning.errors import InputError
 
+    if raw and studies is not None:
+        raise InputError("--raw and --studies do not go together; leave one of them out")
     config = preset_config(
         preset,
         response=response,
@@ -66,19 +78,30 @@ def run(
         )
         return
     if raw:
-        from combo_lightning.data.simulator_raw import WELLS, write_raw
-
-        rows = write_raw(config, out, overwrite=overwrite)
-        sys.stdout.write(
-            f"wrote {out}: {rows:,} wells\n"
-            f"next: combo-lightning prepare almanac-growth --growth {out}/{WELLS} "
-            f"--drugs {out}/drugs.csv --cells {out}/cells.csv "
-            f"--expression {out}/expression.parquet --out NAME\n"
-        )
+        _write_raw(config, out, overwrite=overwrite)
         return
     made_by = {"command": invocation()}
+    if studies is not None:
+        from combo_lightning.data.simulator_studies import write_studies
+
+        made = write_studies(config, studies, out, made_by, overwrite=overwrite)
+        names = " ".join(str(path) for path in made)
+        sys.stdout.write(f"wrote {names}\nnext: combo-lightning merge {names} --out NAME\n")
+        return
     write_simulation(simulate(config), out, made_by, overwrite=overwrite)
     sys.stdout.write(
         f"wrote {out}; the true function reaches R2 {config.ceiling_r2} on it\n"
         f"next: combo-lightning info {out}\n"
+    )
+
+
+def _write_raw(config: "SimulationConfig", out: Path, *, overwrite: bool) -> None:
+    from combo_lightning.data.simulator_raw import WELLS, write_raw
+
+    rows = write_raw(config, out, overwrite=overwrite)
+    sys.stdout.write(
+        f"wrote {out}: {rows:,} wells\n"
+        f"next: combo-lightning prepare almanac-growth --growth {out}/{WELLS} "
+        f"--drugs {out}/drugs.csv --cells {out}/cells.csv "
+        f"--expression {out}/expression.parquet --out NAME\n"
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from combo_lightning.data.catalog import Catalog
 from combo_lightning.data.dataset import Responses
+from combo_lightning.data.studies import study_codes
 
 
 class WholeBatch(NamedTuple):
@@ -39,6 +40,7 @@ class Batch(NamedTuple):
         response_B: Standardised response.
         weight_B: Weight of each row; None: all 1.
         whole: The batch that these rows are a share of; None: they are the batch.
+        study_B: Index of each row's study, int64; -1: it has no name. None: there is one study.
     """
 
     cell_B: Tensor
@@ -47,6 +49,7 @@ class Batch(NamedTuple):
     response_B: Tensor
     weight_B: Tensor | None
     whole: WholeBatch | None = None
+    study_B: Tensor | None = None
 
     @property
     def total(self) -> int:
@@ -65,10 +68,13 @@ class Columns:
     def __init__(self, responses: Responses, catalog: Catalog) -> None:
         self._cell_N = torch.from_numpy(responses.cell_N)
         self._drug_NK = torch.from_numpy(responses.drug_NK)
-        self._response_N = torch.from_numpy(catalog.response_scale.apply(responses.response_N))
+        self._response_N = torch.from_numpy(catalog.standardize(responses))
         self._weight_N = (
             None if responses.weight_N is None else torch.from_numpy(responses.weight_N)
         )
+        self._study_N: Tensor | None = None
+        if responses.study_N is not None:
+            self._study_N = torch.from_numpy(study_codes(responses))
         self._dose_NK: Tensor | None = None
         if responses.log10_molar_NK is not None:
             dose_NK = catalog.dose_scale.apply(responses.log10_molar_NK)
@@ -96,6 +102,7 @@ class Columns:
             response_B=self._response_N[row_B],
             weight_B=None if self._weight_N is None else self._weight_N[row_B],
             whole=whole,
+            study_B=None if self._study_N is None else self._study_N[row_B].long(),
         )
 
 

@@ -6,7 +6,7 @@ Shapes: E entities, F features of one block.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +115,33 @@ class StoredBlock:
         return np.concatenate([empty, *self.chunks()])
 
 
-Block = FeatureBlock | StoredBlock
+class Block(Protocol):
+    """What the blocks have in common; see `FeatureBlock` for the meaning of each."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """F distinct names."""
+
+    @property
+    def unit(self) -> str:
+        """Unit of every value."""
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """How chemistry computed it."""
+
+    @property
+    def values_EF(self) -> FloatArray:
+        """All values at once."""
+
+    def __len__(self) -> int: ...
+
+    def chunks(self) -> Iterator[FloatArray]:
+        """Give the values, some entities at a time."""
 
 
 def dense(column: Any) -> FloatArray:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from combo_lightning.data.blocks import FloatArray
-from combo_lightning.data.dataset import ScreenDataset
+from combo_lightning.data.dataset import Responses, ScreenDataset
 from combo_lightning.data.entities import Entities
 from combo_lightning.data.feature_file import (
     LARGE_BYTES,
@@ -22,8 +22,10 @@ from combo_lightning.data.feature_file import (
     write_features,
 )
 from combo_lightning.data.orders import RecordedOrders
+from combo_lightning.data.platforms import align_entities
 from combo_lightning.data.schema import ResponseKind
 from combo_lightning.data.splits import Split
+from combo_lightning.data.studies import KnownStudies, study_codes
 from combo_lightning.data.transforms import (
     FittedBlock,
     Standardizer,
@@ -78,7 +80,11 @@ class KnownEntities:
             config: What to do.
             folder: Where features above `LARGE_BYTES` are written; None: all stay in memory.
         """
-        blocks = fit_blocks(entities, np.flatnonzero(seen), config)
+        rows = np.flatnonzero(seen)
+        if entities.kind == "cell":
+            how = config.harmonize_cells
+            entities = align_entities(entities, rows, how, config.cell_blocks)
+        blocks = fit_blocks(entities, rows, config)
         shape = (len(entities), sum(block.width for block in blocks))
         file = None
         if folder is not None and 4 * shape[0] * shape[1] > LARGE_BYTES:
@@ -156,6 +162,7 @@ class Catalog:
         response_scale: Fitted standardisation of the response.
         dose_scale: Fitted standardisation of log10 molar doses.
         orders: The orders in which training rows hold their drugs.
+        studies: The studies, and their scales of the response.
         data_fingerprint: SHA-256 of the data set.
         train_fingerprint: SHA-256 of the training rows' numbers.
     """
@@ -167,6 +174,7 @@ class Catalog:
     response_scale: Standardizer
     dose_scale: Standardizer
     orders: RecordedOrders
+    studies: KnownStudies
     data_fingerprint: str
     train_fingerprint: str
 
@@ -203,9 +211,11 @@ class Catalog:
                     f"{', '.join([*dataset.cells.blocks, *dataset.drugs.blocks])}"
                 )
         weights = None if responses.weight_N is None else responses.weight_N[rows]
+        studies = KnownStudies.fit(responses, rows, config.harmonize)
         response_scale = Standardizer()
         if config.response == "standardize":
-            response_scale = Standardizer.fit(responses.response_N[rows], weights)
+            common = studies.to_common(responses.response_N[rows], study_codes(responses)[rows])
+            response_scale = Standardizer.fit(common, weights)
         dose_scale = Standardizer()
         if responses.log10_molar_NK is not None:
             doses = responses.log10_molar_NK[rows]
@@ -218,9 +228,26 @@ class Catalog:
             response_scale=response_scale,
             dose_scale=dose_scale,
             orders=RecordedOrders.from_rows(drug_NK, len(dataset.drugs)),
+            studies=studies,
             data_fingerprint=dataset.fingerprint,
             train_fingerprint=hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest(),
         )
+
+    def standardize(self, responses: Responses) -> FloatArray:
+        """Give what the network learns of all measurements."""
+        common = self.studies.to_common(responses.response_N, study_codes(responses))
+        return self.response_scale.apply(common)
+
+    def in_unit(
+        self, standardized: npt.NDArray[Any], study: npt.NDArray[Any] | None
+    ) -> npt.NDArray[np.float64]:
+        """Bring what the network answers back to the response's unit, in the rows' studies.
+
+        Args:
+            standardized: Answers.
+            study: Study of each; see `KnownStudies.to_common`.
+        """
+        return self.studies.from_common(self.response_scale.invert(standardized), study)
 
     def to_plain(self) -> dict[str, Any]:
         """Give plain values and arrays, for a checkpoint."""
@@ -232,6 +259,7 @@ class Catalog:
             "response_scale": asdict(self.response_scale),
             "dose_scale": asdict(self.dose_scale),
             "orders": self.orders.to_plain(),
+            "studies": self.studies.to_plain(),
             "data_fingerprint": self.data_fingerprint,
             "train_fingerprint": self.train_fingerprint,
         }
@@ -247,6 +275,7 @@ class Catalog:
             response_scale=Standardizer(**plain["response_scale"]),
             dose_scale=Standardizer(**plain["dose_scale"]),
             orders=RecordedOrders.from_plain(plain["orders"]),
+            studies=KnownStudies.from_plain(plain.get("studies")),
             data_fingerprint=plain["data_fingerprint"],
             train_fingerprint=plain["train_fingerprint"],
         )

@@ -16,6 +16,7 @@ from combo_lightning.data.group_rows import (
     draw_group_rows,
 )
 from combo_lightning.data.splits import Split, SplitConfig, draw_split
+from combo_lightning.data.study_split import measured_elsewhere
 from combo_lightning.data.transforms import TransformConfig
 from combo_lightning.errors import InputError
 
@@ -104,6 +105,14 @@ class ComboDataModule(pl.LightningDataModule):
             len(self._split.test_rows),
             self.split_config.kind,
         )
+        if self.split_config.kind == "leave_study_out":
+            again = measured_elsewhere(self._dataset, self._split)
+            logger.info(
+                "%d of %d test rows measure a combination in a line that training rows of other "
+                "studies hold too",
+                again.sum(),
+                len(again),
+            )
         if self.trainer_group[1] > 1:
             logger.info(
                 "trainer group %d of %d: %d training rows, %d an epoch; %d tournament rows",

@@ -5,7 +5,7 @@ Shapes: N measurements, K drug slots.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,17 +135,47 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def read_dataset(path: Path) -> ScreenDataset:
-    """Open a data set and check it: checksums, counts, every id resolves, all numbers finite.
+@dataclass(frozen=True)
+class OpenedDataset:
+    """A data set whose files are whole; its measurements are not read yet.
+
+    Args:
+        path: Its directory.
+        kind: What the responses are.
+        cells: The cell lines.
+        drugs: The drugs.
+        manifest: ``dataset.json``.
+    """
+
+    path: Path
+    kind: ResponseKind
+    cells: Entities
+    drugs: Entities
+    manifest: Mapping[str, Any]
+
+    @property
+    def num_slots(self) -> int:
+        """K, the drug slots of a row."""
+        return int(self.manifest["num_slots"])
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
+        """Read the measurements as Arrow batches; names are dictionary columns.
+
+        Args:
+            columns: What to read; None: all.
+        """
+        file = pq.ParquetFile(self.path / RESPONSES)
+        yield from file.iter_batches(batch_size=1 << 15, columns=columns, use_threads=False)
+
+
+def open_dataset(path: Path) -> OpenedDataset:
+    """Check a data set's files and open its tables.
 
     Args:
         path: The data set's directory.
 
-    Returns:
-        The data set, its responses as index arrays.
-
     Raises:
-        InputError: If a file is missing, changed or does not fit the others.
+        InputError: If a file is missing, changed or not of the layout.
     """
     path = Path(path)
     manifest = read_manifest(path)
@@ -160,19 +190,33 @@ def read_dataset(path: Path) -> ScreenDataset:
             )
     cells = read_entities(path / TABLES["cell"], "cell")
     drugs = read_entities(path / TABLES["drug"], "drug")
-    kind = ResponseKind(**manifest["response"])
-    responses = _read_responses(path / RESPONSES, manifest, kind, cells, drugs)
-    return ScreenDataset(path, kind, cells, drugs, responses, manifest)
+    return OpenedDataset(path, ResponseKind(**manifest["response"]), cells, drugs, manifest)
 
 
-def _read_responses(
-    file: Path,
-    manifest: Mapping[str, Any],
-    kind: ResponseKind,
-    cells: Entities,
-    drugs: Entities,
-) -> Responses:
-    num_slots, count = int(manifest["num_slots"]), int(manifest["tables"]["responses"]["rows"])
+def read_dataset(path: Path) -> ScreenDataset:
+    """Open a data set and check it: checksums, counts, every id resolves, all numbers finite.
+
+    Args:
+        path: The data set's directory.
+
+    Returns:
+        The data set, its responses as index arrays.
+    """
+    opened = open_dataset(path)
+    return ScreenDataset(
+        path=opened.path,
+        kind=opened.kind,
+        cells=opened.cells,
+        drugs=opened.drugs,
+        responses=_read_responses(opened),
+        manifest=opened.manifest,
+    )
+
+
+def _read_responses(opened: OpenedDataset) -> Responses:
+    file, cells, drugs = opened.path / RESPONSES, opened.cells, opened.drugs
+    num_slots, kind = opened.num_slots, opened.kind
+    count = int(opened.manifest["tables"]["responses"]["rows"])
     cell_N = np.empty(count, dtype=_index_type(len(cells)))
     drug_NK = np.empty((count, num_slots), dtype=_index_type(len(drugs)))
     dose_NK = np.empty((count, num_slots), dtype=np.float32) if kind.per_dose else None
@@ -183,7 +227,7 @@ def _read_responses(
     cell_index = {name: i for i, name in enumerate(cells.ids)}
     drug_index: dict[str | None, int] = {None: -1} | {n: i for i, n in enumerate(drugs.ids)}
     start = 0
-    for batch in pq.ParquetFile(file).iter_batches(batch_size=1 << 15, use_threads=False):
+    for batch in opened.batches():
         rows = slice(start, start + len(batch))
         if rows.stop > count:
             break

@@ -9,6 +9,7 @@ import numpy as np
 from combo_lightning.data.dataset import ScreenDataset
 from combo_lightning.data.entities import Entities
 from combo_lightning.data.identity import replicate_groups
+from combo_lightning.data.study_facts import StudyFacts, describe_studies
 
 QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 
@@ -52,7 +53,7 @@ class DatasetFacts:
         replicates: Pairs of rows that measured the same thing.
         replicate_correlation: Pearson's correlation between the two; NaN below 3 pairs.
         weighted: Whether rows have weights other than 1.
-        studies: Names of the studies.
+        studies: The studies, if there are several.
         blocks: The feature blocks.
         sources: Raw files: path, sha256, bytes.
         made_by: How it was made.
@@ -72,7 +73,7 @@ class DatasetFacts:
     replicates: int
     replicate_correlation: float
     weighted: bool
-    studies: tuple[str, ...]
+    studies: tuple[StudyFacts, ...]
     blocks: tuple[BlockFacts, ...]
     sources: tuple[Mapping[str, Any], ...]
     made_by: Mapping[str, Any]
@@ -111,7 +112,7 @@ def describe(dataset: ScreenDataset) -> DatasetFacts:
         replicates=len(a),
         replicate_correlation=float(np.corrcoef(a, b)[0, 1]) if defined else float("nan"),
         weighted=responses.weight_N is not None,
-        studies=responses.studies if responses.study_N is not None else (),
+        studies=describe_studies(dataset),
         blocks=(*_blocks(dataset.cells), *_blocks(dataset.drugs)),
         sources=tuple(dataset.manifest["sources"]),
         made_by=dataset.manifest["made_by"],

@@ -132,7 +132,7 @@ def match_names(
     Raises:
         InputError: If a wanted name that none equals could be two offered ones.
     """
-    names = _Offered(list(dict.fromkeys(offered)), key, known)
+    names = Offered(list(dict.fromkeys(offered)), key, known)
     matched: dict[str, str] = {}
     how: dict[str, str] = {}
     unmatched: dict[str, str | None] = {}
@@ -159,8 +159,14 @@ def match_names(
     return JoinReport(what, matched, unmatched, how)
 
 
-class _Offered:
-    """Names that there are, to be found by any of the ways that `match_names` knows."""
+class Offered:
+    """Names that there are, to be found by any of the ways that `match_names` knows.
+
+    Args:
+        names: Distinct names.
+        key: The key rule.
+        known: Tables of other names of cell lines.
+    """
 
     def __init__(
         self, names: Sequence[str], key: Callable[[str], str], known: KnownLines | None
@@ -192,9 +198,10 @@ class _Offered:
         by_line = list(dict.fromkeys(o for n in lines for o in self._by_line.get(n, ())))
         if len(lines) == 1 and len(by_line) == 1 and len(self._lines[by_line[0]]) == 1:
             return by_line, told
+        key = self._key(name)
         by_key = [
             offered
-            for offered in self._by_key.get(self._key(name), ())
+            for offered in (self._by_key.get(key, ()) if key else ())
             if not lines or not self._lines[offered] or lines & self._lines[offered]
         ]
         if by_key or not by_line:

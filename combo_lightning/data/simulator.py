@@ -170,11 +170,11 @@ def simulate(config: SimulationConfig) -> Simulation:
     truth = Truth.draw(drug_DQ, cell_CQ, draw)
     cell_N, drug_NK = _draw_combinations(config, draw)
     cell_N, drug_NK, dose_NK, true_N = _respond(config.response, truth, cell_N, drug_NK)
-    response_N = (true_N + _draw_noise(true_N, config.ceiling_r2, draw)).astype(np.float32)
+    response_N = (true_N + draw_noise(true_N, config.ceiling_r2, draw)).astype(np.float32)
     return Simulation(config, cells, drugs, truth, cell_N, drug_NK, dose_NK, true_N, response_N)
 
 
-def _draw_noise(true_N: Floats, ceiling_r2: float, draw: np.random.Generator) -> Floats:
+def draw_noise(true_N: Floats, ceiling_r2: float, draw: np.random.Generator) -> Floats:
     """Draw noise over which the true function reaches exactly `ceiling_r2`, however few the rows.
 
     Normal noise, less its mean and what of it happens to go with the truth, then scaled.

@@ -16,6 +16,7 @@ from combo_lightning.data.dataset import ScreenDataset
 from combo_lightning.data.identity import Codes, combine_codes, compound_sets
 from combo_lightning.data.schema import drug_columns
 from combo_lightning.data.sources.columns import UserTable, texts
+from combo_lightning.data.studies import study_codes
 from combo_lightning.errors import InputError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -226,7 +227,9 @@ def _check_together(
         InputError: With two such rows.
     """
     responses = dataset.responses
-    group_N = combine_codes([compound_sets(responses, compound_D), responses.cell_N])
+    # Studies may be parted from each other: that is what leave_study_out asks for.
+    codes = [compound_sets(responses, compound_D), responses.cell_N, study_codes(responses)]
+    group_N = combine_codes(codes)
     used = np.flatnonzero(part_N != unused)
     first = np.full(group_N.max() + 1, -1, dtype=np.int64)
     first[group_N[used][::-1]] = used[::-1]

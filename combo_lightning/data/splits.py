@@ -33,6 +33,7 @@ SplitKind = Literal[
     "leave_cell_line_out",
     "leave_drug_out",
     "leave_tissue_out",
+    "leave_study_out",
     "file",
 ]
 
@@ -43,14 +44,17 @@ class SplitConfig:
 
     Args:
         kind: What no training row shares with a test row: a drug pair ("leave_pair_out"), a cell
-            line, a drug, a tissue; "random": a drug pair in a line; "file": as a file says.
-        test_fraction: Share of rows (random, leave_pair_out) or of lines, drugs, tissues.
+            line, a drug, a tissue, a study; "random": a drug pair in a line; "file": as a file
+            says.
+        test_fraction: Share of rows (random, leave_pair_out) or of lines, drugs, tissues, studies.
         validation_fraction: The same for validation.
         tournament_fraction: The same for the rows by which trainer groups compare their models;
             they are taken from what would train, so that test and validation stay as they are.
         num_folds: Cut everything into this many folds instead, about equal in rows, `fold` being
             the test part; 0: no folds.
         fold: Which fold is tested, from 0.
+        test_studies: With kind "leave_study_out": the studies that are tested, instead of a
+            fraction.
         file: With kind "file": CSV, TSV or Parquet with a column ``part``.
     """
 
@@ -60,6 +64,7 @@ class SplitConfig:
     tournament_fraction: float = 0.0
     num_folds: int = 0
     fold: int = 0
+    test_studies: list[str] | None = None
     file: str | None = None
 
     def check(self) -> None:
@@ -90,6 +95,13 @@ class SplitConfig:
             raise InputError(
                 f"data.split.fold is {self.fold}; with {self.num_folds} folds it must be 0 to "
                 f"{self.num_folds - 1}"
+            )
+        if self.test_studies is not None and (
+            self.kind != "leave_study_out" or self.num_folds or not self.test_studies
+        ):
+            raise InputError(
+                "data.split.test_studies names one study or more, with data.split.kind "
+                "'leave_study_out' and without folds"
             )
         if (self.kind == "file") != (self.file is not None):
             raise InputError("data.split.kind 'file' and data.split.file go together")
@@ -151,6 +163,10 @@ def draw_split(dataset: ScreenDataset, config: SplitConfig, seed: int) -> Split:
         from combo_lightning.data.split_file import read_parts
 
         part_N = read_parts(Path(str(config.file)), dataset, compound_D, PARTS)
+    elif config.kind == "leave_study_out":
+        from combo_lightning.data.study_split import study_parts
+
+        part_N = study_parts(dataset, config, compound_D, seed)
     elif config.kind == "leave_drug_out":
         part_N = _parts_by_drug(dataset, config, compound_D, seed)
     else:

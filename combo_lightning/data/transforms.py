@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from combo_lightning.data.blocks import CHUNK, Block, FloatArray
 from combo_lightning.data.entities import Entities
+from combo_lightning.data.monotone import Harmonize
+from combo_lightning.data.platforms import AlignedBlock, Platforms
 from combo_lightning.errors import InputError, did_you_mean
 
 # Features are measured in float32 and may stand far from zero: a spread below this share of the
@@ -31,6 +33,11 @@ class TransformConfig:
         min_variance: Drop features whose variance over training entities is not above this;
             constant ones always go.
         pca: Blocks to replace by their first principal components, with how many.
+        harmonize: Bring the studies' responses onto one scale: "none", by mean and standard
+            deviation ("mean_variance") or by quantiles ("quantile"). Predictions and scores are in
+            the scale of each row's study all the same.
+        harmonize_cells: The same for the features of cell lines, by the data set that each line's
+            block is from; needs a data set that ``combo-lightning merge`` made.
         response: "standardize" the response for the loss, or take it as it is ("none").
             Predictions and scores are in the response's own unit either way.
     """
@@ -41,6 +48,8 @@ class TransformConfig:
     clip: float | None = 4.0
     min_variance: float = 0.0
     pca: dict[str, int] = field(default_factory=dict)
+    harmonize: Harmonize = "none"
+    harmonize_cells: Harmonize = "none"
     response: Literal["standardize", "none"] = "standardize"
 
 
@@ -62,6 +71,8 @@ class FittedBlock:
         components: Principal axes ``[G, kept]``, each divided by its component's standard
             deviation; None: no PCA.
         offset: Mean that PCA subtracts, ``[kept]``; None: no PCA.
+        platforms: What brings raw values of several origins onto one scale before this transform;
+            None: nothing does.
     """
 
     name: str
@@ -74,6 +85,7 @@ class FittedBlock:
     clip: float | None
     components: FloatArray | None = None
     offset: FloatArray | None = None
+    platforms: Platforms | None = None
 
     @property
     def width(self) -> int:
@@ -108,12 +120,18 @@ class FittedBlock:
             "clip": self.clip,
             "components": self.components,
             "offset": self.offset,
+            "platforms": None if self.platforms is None else self.platforms.to_plain(),
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "FittedBlock":
         """Build the transform from what `to_plain` gave."""
-        return cls(**{**plain, "feature_names": tuple(plain["feature_names"])})
+        platforms = plain.get("platforms")
+        built = {
+            "feature_names": tuple(plain["feature_names"]),
+            "platforms": None if platforms is None else Platforms.from_plain(platforms),
+        }
+        return cls(**{**plain, **built})
 
 
 def _column_sums(
@@ -179,6 +197,7 @@ def fit_block(block: Block, rows: npt.NDArray[np.int64], config: TransformConfig
         mean=mean[kept].astype(np.float32),
         scale=scale.astype(np.float32),
         clip=config.clip if config.standardize else None,
+        platforms=block.platforms if isinstance(block, AlignedBlock) else None,
     )
     if block.name not in config.pca:
         return fitted

@@ -14,6 +14,7 @@ import pandas as pd
 from combo_lightning.data.dataset import ScreenDataset
 from combo_lightning.data.identity import Codes
 from combo_lightning.data.splits import Split
+from combo_lightning.data.study_split import measured_elsewhere
 from combo_lightning.errors import InputError
 from combo_lightning.evaluation.baselines import fit_baselines
 from combo_lightning.evaluation.groups import scores_by_group
@@ -26,6 +27,10 @@ from combo_lightning.evaluation.scores import Scores, score
 
 Floats = npt.NDArray[np.float64]
 
+# Studies whose scores fit into one sentence; a screen may name a study a plate.
+MOST_STUDIES = 6
+# Whether training rows of other studies hold a row's combination in its line.
+MEASURED = ("measured here alone", "in other studies too")
 METRICS = ("r2", "pearson", "spearman", "rmse", "mae")
 
 
@@ -39,6 +44,10 @@ class Comparison:
         baselines: The baselines' scores by name.
         by_unseen: The scores of each model and baseline (column ``predictor``) for rows with 0, 1,
             2 .. drugs that training never saw; empty where all rows are of one kind.
+        by_measured: The same for rows whose combination in their line training rows of other
+            studies hold, and for others; empty where all rows are of one kind.
+        measured: How many rows training rows of other studies hold so.
+        by_study: The model's scores for each study; empty where all test rows are of one.
         by_line: The model's scores for each cell line.
         by_tissue: The same for each tissue.
         by_drug: The same for each drug; a row counts for each of its drugs.
@@ -50,6 +59,9 @@ class Comparison:
     models: Mapping[str, Scores]
     baselines: Mapping[str, Scores]
     by_unseen: pd.DataFrame
+    by_measured: pd.DataFrame
+    measured: int
+    by_study: pd.DataFrame
     by_line: pd.DataFrame
     by_tissue: pd.DataFrame
     by_drug: pd.DataFrame
@@ -88,12 +100,21 @@ class Comparison:
             elif scores is self.model:
                 lines.append(self._lead())
         lines += self._gain()
-        for part, frame in self.by_unseen.groupby("name") if len(self.by_unseen) else ():
-            error = dict(zip(frame["predictor"], frame["mse"], strict=True))
-            own = error[next(iter(self.models))]
-            better = _at_least_as_good(own, {name: error[name] for name in self.baselines})
-            if better:
-                lines.append(f"With {part} a baseline beats the model: {', '.join(better)}.")
+        if 0 < len(self.by_study) <= MOST_STUDIES:
+            shown = zip(self.by_study["name"], self.by_study["r2"], strict=True)
+            lines.append("R2 by study: " + ", ".join(f"{n} {r2:.3f}" for n, r2 in shown) + ".")
+        if self.measured:
+            lines.append(
+                f"{self.measured:,} of {self.model.rows:,} test rows measure a combination in a "
+                "line that training rows of other studies hold too."
+            )
+        for parts in (self.by_unseen, self.by_measured):
+            for part, frame in parts.groupby("name") if len(parts) else ():
+                error = dict(zip(frame["predictor"], frame["mse"], strict=True))
+                own = error[next(iter(self.models))]
+                better = _at_least_as_good(own, {name: error[name] for name in self.baselines})
+                if better:
+                    lines.append(f"With {part} a baseline beats the model: {', '.join(better)}.")
         lines += self.replicates.lines()
         if (
             self.replicates.opposite_order > 0.99
@@ -124,6 +145,8 @@ class Comparison:
         """Give everything as plain values, for JSON; what is not defined is null."""
         frames = {
             "by_unseen_drugs": self.by_unseen,
+            "by_measured": self.by_measured,
+            "by_study": self.by_study,
             "by_cell_line": self.by_line,
             "by_tissue": self.by_tissue,
             "by_drug": self.by_drug,
@@ -193,11 +216,18 @@ def compare(
     distinct = sorted(set(tissues))
     tissue_of_line = np.array([distinct.index(tissue) for tissue in tissues])
     line_N = responses.cell_N[rows].astype(np.int64)
+    measured_N = measured_elsewhere(dataset, split)
+    named = {**predictions, **naive}
+    unseen_N = split.unseen_drugs_N[rows]
+    unseen = [f"{n} unseen drug{'s' if n != 1 else ''}" for n in range(unseen_N.max() + 1)]
     return Comparison(
         unit=dataset.kind.unit,
         models={name: score(p, y, w) for name, p in predictions.items()},
         baselines=baselines,
-        by_unseen=_by_unseen({**predictions, **naive}, y, w, split.unseen_drugs_N[rows]),
+        by_unseen=_by_part(named, y, w, unseen_N, unseen),
+        by_measured=_by_part(named, y, w, measured_N, MEASURED),
+        measured=int(measured_N.sum()),
+        by_study=_by_study(dataset, rows, model),
         by_line=scores_by_group(model, y, w, line_N, dataset.cells.ids),
         by_tissue=scores_by_group(model, y, w, tissue_of_line[line_N], distinct),
         by_drug=_by_drug(model, y, w, responses.drug_NK[rows], _drug_names(dataset)),
@@ -214,16 +244,32 @@ def _drug_names(dataset: ScreenDataset) -> list[str]:
     ]
 
 
-def _by_unseen(
-    predictions: Mapping[str, Floats], y: Floats, w: Floats | None, unseen_N: npt.NDArray[np.int8]
-) -> pd.DataFrame:
-    counts = np.unique(unseen_N)
-    if len(counts) == 1:
+def _by_study(dataset: ScreenDataset, rows: Codes, model: Floats) -> pd.DataFrame:
+    responses = dataset.responses
+    if responses.study_N is None or len(np.unique(responses.study_N[rows])) == 1:
         return pd.DataFrame()
-    names = [f"{count} unseen drug{'s' if count != 1 else ''}" for count in range(counts[-1] + 1)]
+    return scores_by_group(
+        model,
+        responses.response_N[rows].astype(np.float64),
+        None if responses.weight_N is None else responses.weight_N[rows].astype(np.float64),
+        responses.study_N[rows].astype(np.int64),
+        [name or "(none)" for name in responses.studies],
+    )
+
+
+def _by_part(
+    predictions: Mapping[str, Floats],
+    y: Floats,
+    w: Floats | None,
+    part_N: npt.NDArray[Any],
+    names: Sequence[str],
+) -> pd.DataFrame:
+    """Score every prediction part by part; nothing where all rows are of one part."""
+    if len(np.unique(part_N)) == 1:
+        return pd.DataFrame()
     frames = []
     for name, prediction in predictions.items():
-        frame = scores_by_group(prediction, y, w, unseen_N.astype(np.int64), names)
+        frame = scores_by_group(prediction, y, w, part_N.astype(np.int64), names)
         frames.append(frame.assign(predictor=name))
     frame = pd.concat(frames, ignore_index=True)
     return frame.sort_values("name", kind="stable", ignore_index=True)
@@ -287,8 +333,9 @@ def rows_frame(
         members: As in `compare`.
 
     Returns:
-        ``row``, ``cell_id``, ``drug_1``.., ``response``, one column a prediction, and of an
-        ensemble ``prediction_spread``, the members' standard deviation (divided by their number).
+        ``row``, ``cell_id``, ``drug_1``.., of several studies ``study``, ``response``, one column
+        a prediction, and of an ensemble ``prediction_spread``, the members' standard deviation
+        (divided by their number).
     """
     responses = dataset.responses
     drug_ids = np.array([*dataset.drugs.ids, None], dtype=object)
@@ -300,6 +347,10 @@ def rows_frame(
         columns[f"drug_{k + 1}"] = drug_ids[responses.drug_NK[rows, k]]
         if responses.log10_molar_NK is not None:
             columns[f"log10_molar_{k + 1}"] = responses.log10_molar_NK[rows, k]
+    if responses.study_N is not None:
+        columns["study"] = np.array([n or None for n in responses.studies], dtype=object)[
+            responses.study_N[rows]
+        ]
     columns["response"] = responses.response_N[rows]
     for i, prediction in enumerate(predictions.values()):
         columns["prediction" if i == 0 else "prediction_symmetric"] = prediction

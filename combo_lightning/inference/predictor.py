@@ -18,7 +18,8 @@ from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.catalog import Catalog, KnownEntities
 from combo_lightning.data.chemistry import Recipe, check_recipes, featurise, inchikey
 from combo_lightning.data.names import cell_key, drug_key
-from combo_lightning.data.transforms import apply_blocks
+from combo_lightning.data.platforms import origin_column
+from combo_lightning.data.transforms import FittedBlock, apply_blocks
 from combo_lightning.errors import InputError, did_you_mean
 from combo_lightning.inference.members import EncodedMembers, Members
 from combo_lightning.inference.respond import respond_rows
@@ -112,6 +113,22 @@ class Roster:
         return EntityTable(torch.from_numpy(self.features_EG), id_E)
 
 
+def _on_scale(
+    block: FittedBlock, values_EF: npt.NDArray[np.float32], origins: Sequence[str | None] | None
+) -> npt.NDArray[np.float32]:
+    """Bring raw values of stated origins onto the scale that the model reads."""
+    if block.platforms is None or origins is None:
+        return values_EF
+    unknown = {origin for origin in origins if origin} - block.platforms.maps.keys()
+    if unknown:
+        logger.warning(
+            "training knows no scale of '%s' from %s: it is taken as it is",
+            block.name,
+            ", ".join(sorted(unknown)),
+        )
+    return block.platforms.align(values_EF, origins)
+
+
 def _key(kind: str) -> Any:
     return cell_key if kind == "cell" else drug_key
 
@@ -196,10 +213,35 @@ class Predictor:
             )
         self._encoded = None
 
+    @property
+    def tells_studies_apart(self) -> bool:
+        """Whether answers depend on the study."""
+        return self.network.study is not None or bool(self.catalog.studies.maps)
+
+    def study(self, name: str, where: str) -> int:
+        """Look a study up; empty: unknown, -1.
+
+        Args:
+            name: Its name.
+            where: The option, for messages.
+
+        Raises:
+            InputError: If the model knows none of that name, or tells no studies apart.
+        """
+        if name and not self.tells_studies_apart:
+            raise InputError(f"{where}: the model does not tell studies apart; leave it out")
+        study = self.catalog.studies.index(name, where)
+        if study >= 0 and not self.catalog.studies.seen[study]:
+            logger.warning(
+                "training saw no row of the study %s: it counts as an unknown one", name
+            )
+        return study
+
     def add_cells(
         self,
         names: Sequence[str],
         features: Mapping[str, npt.NDArray[np.float32]],
+        origins: Mapping[str, Sequence[str | None]] | None = None,
     ) -> None:
         """Add cell lines by their features.
 
@@ -208,12 +250,15 @@ class Predictor:
             features: Values ``[E]`` by feature name (``GENE``, or ``block:GENE`` where two blocks
                 share a name); NaN where missing. Features that the model does not use are ignored,
                 those that it uses and are absent count as missing.
+            origins: The data set that each line's block is from, by block, where the model brings
+                those onto one scale; None, or another one: values are taken on that scale.
 
         Raises:
             InputError: If no feature is one that the model uses, or a name is taken.
         """
         blocks: dict[str, FeatureBlock] = {}
         used = total = 0
+        told = dict(origins or {})
         for block in self.catalog.cells.blocks:
             values = np.full((len(names), len(block.feature_names)), np.nan, dtype=np.float32)
             for column, feature in enumerate(block.feature_names):
@@ -222,7 +267,13 @@ class Predictor:
                     values[:, column] = found
                     used += 1
             total += len(block.feature_names)
+            values = _on_scale(block, values, told.pop(block.name, None))
             blocks[block.name] = FeatureBlock(block.name, block.feature_names, block.unit, values)
+        if told:
+            raise InputError(
+                f"the column '{origin_column(next(iter(told)))}' of new cell lines is of a block "
+                f"that the model does not read; it reads {', '.join(blocks)}"
+            )
         if not used:
             wanted = self.catalog.cells.blocks[0].feature_names[:3]
             raise InputError(
@@ -240,6 +291,7 @@ class Predictor:
         cell_B: npt.NDArray[Any],
         drug_BK: npt.NDArray[Any],
         log10_molar_BK: npt.NDArray[Any] | None = None,
+        study_B: npt.NDArray[np.int64] | None = None,
     ) -> npt.NDArray[np.float64]:
         """Predict rows of indices into `cells` and `drugs`.
 
@@ -247,6 +299,7 @@ class Predictor:
             cell_B: Cell lines.
             drug_BK: Drugs, K columns; -1: empty slot.
             log10_molar_BK: Doses, where the model was trained on doses.
+            study_B: Study in whose scale each row is predicted, as by `study`; None: unknown.
 
         Returns:
             Responses ``[B]``, in `unit`; of an ensemble its members' mean.
@@ -255,13 +308,14 @@ class Predictor:
             InputError: If doses are given to a model without them, or lack in one with them.
             IndexError: If an index lies beyond `cells` or `drugs`.
         """
-        return self.members.mean(self.predict_members(cell_B, drug_BK, log10_molar_BK))
+        return self.members.mean(self.predict_members(cell_B, drug_BK, log10_molar_BK, study_B))
 
     def predict_members(
         self,
         cell_B: npt.NDArray[Any],
         drug_BK: npt.NDArray[Any],
         log10_molar_BK: npt.NDArray[Any] | None = None,
+        study_B: npt.NDArray[np.int64] | None = None,
     ) -> list[npt.NDArray[np.float64]]:
         """Predict rows by each network of `members`, for their mean and spread.
 
@@ -289,7 +343,7 @@ class Predictor:
         with torch.inference_mode():
             pairs = self._encoded.covering(*rows)
         return [
-            respond_rows(network, encoded, self.catalog, cell_B, drug_BK, dose_BK)
+            respond_rows(network, encoded, self.catalog, cell_B, drug_BK, dose_BK, study_B)
             for network, encoded in pairs
         ]
 

@@ -25,6 +25,7 @@ def respond(
     cell_B: Tensor,
     drug_BK: Tensor,
     dose_BK: Tensor | None,
+    study_B: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Predict rows from encoded entities.
 
@@ -39,15 +40,16 @@ def respond(
         cell_B: Cell line of each row.
         drug_BK: Drugs of each row; -1: empty slot; beyond the known ones: new drugs.
         dose_BK: Standardised doses, or None.
+        study_B: Study of each row; -1: unknown. None: so for all.
 
     Returns:
         Standardised responses ``[B]``: "model", and with join "slots" also the mean over all
         orders under `SYMMETRIC`.
     """
     if network.config.join != "slots":
-        return {"model": network.respond(encoded, cell_B, drug_BK, dose_BK)}
+        return {"model": network.respond(encoded, cell_B, drug_BK, dose_BK, study_B=study_B)}
     orders_BP = network.respond_in_orders(
-        encoded, cell_B, drug_BK, dose_BK, permutations(catalog.num_slots)
+        encoded, cell_B, drug_BK, dose_BK, permutations(catalog.num_slots), study_B
     )
     drugs = drug_BK.cpu().numpy()
     never = RecordedOrders.from_rows(drugs[:0], len(catalog.drugs.ids))
@@ -65,11 +67,12 @@ def respond_rows(
     cell_B: npt.NDArray[np.int64],
     drug_BK: npt.NDArray[np.int64],
     dose_BK: npt.NDArray[np.float32] | None,
+    study_B: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Predict any number of rows, `ROWS_AT_ONCE` at a time; arguments as in `respond`.
 
     Returns:
-        Responses ``[B]`` in their own unit.
+        Responses ``[B]`` in their own unit, each in the scale of its study.
 
     Raises:
         IndexError: If a row points beyond the entities.
@@ -80,11 +83,13 @@ def respond_rows(
             raise IndexError(f"an index lies outside {least}..{end - 1}")
     cell, drug = torch.from_numpy(cell_B), torch.from_numpy(drug_BK)
     dose = None if dose_BK is None else torch.from_numpy(dose_BK)
+    study = None if study_B is None else torch.from_numpy(study_B)
     answer_B = np.empty(len(cell), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(cell), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             part = None if dose is None else dose[rows]
-            found = respond(network, encoded, catalog, cell[rows], drug[rows], part)
+            own = None if study is None else study[rows]
+            found = respond(network, encoded, catalog, cell[rows], drug[rows], part, own)
             answer_B[rows] = found["model"].numpy()
-    return catalog.response_scale.invert(answer_B)
+    return catalog.in_unit(answer_B, study_B)

@@ -32,6 +32,7 @@ class ScreenRequest:
         top: How many of the best; None: write every score.
         lowest: Whether the lowest responses are the best.
         log10_molar: Dose of each drug, where the model was trained on doses.
+        study: The study in whose scale pairs are answered; None: an unknown one.
         dtype: Arithmetic of the first pass; see `PairScorer`.
         part: The part of the pairs to screen; the last part to end writes `out`. None: all.
     """
@@ -46,6 +47,7 @@ class ScreenRequest:
     top: int | None = None
     lowest: bool = False
     log10_molar: float | None = None
+    study: str | None = None
     dtype: torch.dtype = torch.float32
     part: Part | None = None
 

@@ -91,6 +91,7 @@ class Screen:
         if self.catalog.response.per_dose != (request.log10_molar is not None):
             need = "needs --log10_molar" if request.log10_molar is None else "knows no doses"
             raise InputError(f"the model predicts {self.catalog.response.name} and {need}")
+        self.study = self.predictor.study(request.study or "", "--study")
         self.lines = self._choose_lines()
         self.work = ScreenWork(request)
         self.store = DrugStore(self.predictor, self.work.folder)
@@ -111,7 +112,7 @@ class Screen:
         self._loaded: Block | None = None
         with torch.inference_mode():
             self.scorers = [
-                PairScorer(network, encoded, request.dtype, self.dose)
+                PairScorer(network, encoded, request.dtype, self.dose, self.study)
                 for network, encoded in zip(self.members.networks, self.encoded, strict=True)
             ]
 
@@ -265,9 +266,7 @@ class Screen:
             rows = slice(start, start + at_once)
             weight = None if self._weight_NP is None else self._weight_NP[rows]
             answer_N[rows] = scorer.score(self._i_N[rows], self._j_N[rows], weight)
-        scale = self.catalog.response_scale
-        scores: FloatArray = (answer_N.double() * scale.scale + scale.mean).numpy()
-        return scores
+        return self.catalog.in_unit(answer_N.numpy(), np.full(len(answer_N), self.study))
 
     def _weights(self, block: Block) -> Tensor | None:
         """Weigh the places of both drugs as `respond` weighs the orders of the slots."""
@@ -303,8 +302,9 @@ class Screen:
         if self.dose is not None:
             dose_NK = np.where(drug_NK >= 0, np.float32(self.dose), np.float32(0))
         cell_N = cell_N.astype(np.int64)
+        study_N = np.full(len(cell_N), self.study)
         return [
-            respond_rows(network, encoded, self.catalog, cell_N, drug_NK, dose_NK)
+            respond_rows(network, encoded, self.catalog, cell_N, drug_NK, dose_NK, study_N)
             for network, encoded in zip(self.members.networks, self.encoded, strict=True)
         ]
 
@@ -326,7 +326,8 @@ class Screen:
                     error = float(np.abs(x.astype(np.float32) - y).max())
                     worst[m] = max(worst[m], error)
         # Sums of fp32 in another order differ by this much even where no sample shows it.
-        return max(self.members.mean(worst), 1e-5 * self.catalog.response_scale.scale)
+        one = np.ptp(self.catalog.in_unit(np.array([0.0, 1.0]), np.full(2, self.study)))
+        return max(self.members.mean(worst), 1e-5 * float(one))
 
     @property
     def num_scores(self) -> int:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from combo_lightning.data.platforms import origin_column
 from combo_lightning.errors import InputError, did_you_mean
 from combo_lightning.inference.members import Members
 from combo_lightning.inference.predictor import Predictor, Roster
@@ -86,7 +87,8 @@ class PairReader:
     """Turn batches of a pairs file into indices.
 
     Columns: the cell line (``cell_id``, ``cell`` or ``cell_line``), ``drug_1``..``drug_K`` (slots
-    after the first may be absent or empty), ``log10_molar_1``.. where training knew doses.
+    after the first may be absent or empty), ``log10_molar_1``.. where training knew doses,
+    ``study`` where the model tells studies apart.
 
     Args:
         predictor: Who is known.
@@ -98,6 +100,7 @@ class PairReader:
         self.path = path
         self._cells: dict[str | None, int] = {}
         self._drugs: dict[str | None, int] = {None: -1}
+        self._studies: dict[str, int] = {}
         self._row = 0
 
     def read(
@@ -149,6 +152,25 @@ class PairReader:
                 )
         self._row += len(batch)
         return cell_B, drug_BK, doses
+
+    def studies(self, batch: pa.RecordBatch) -> npt.NDArray[np.int64] | None:
+        """Read the study of each row of a batch, where the model tells studies apart.
+
+        Returns:
+            ``[B]``; -1: unknown, as where the cell is empty. None: there is no such column.
+        """
+        names = {name.lower(): name for name in batch.schema.names}
+        if "study" not in names or not self.predictor.tells_studies_apart:
+            return None
+        encoded = pc.dictionary_encode(batch.column(names["study"]).cast(pa.string()))
+        where = f"--pairs: {self.path}, column '{names['study']}'"
+        for word in encoded.dictionary.to_pylist():
+            if word not in self._studies:
+                self._studies[word] = self.predictor.study(word.strip(), where)
+        lookup = [self._studies[word] for word in encoded.dictionary.to_pylist()]
+        codes = encoded.indices.fill_null(len(lookup)).to_numpy(zero_copy_only=False)
+        result: npt.NDArray[np.int64] = np.array([*lookup, -1], dtype=np.int64)[codes]
+        return result
 
     def _codes(
         self, column: Any, name: str, known: dict[str | None, int], roster: Roster
@@ -237,7 +259,8 @@ def predict_file(predictor: Predictor, pairs: Path, out: Path) -> int:
             if not len(batch):
                 continue
             cell_B, drug_BK, dose_BK = reader.read(batch)
-            responses = predictor.predict_members(cell_B, drug_BK, dose_BK)
+            study_B = reader.studies(batch)
+            responses = predictor.predict_members(cell_B, drug_BK, dose_BK, study_B)
             seen, together = predictor.seen(cell_B, drug_BK)
             columns: dict[str, Any] = {"cell_id": _named(cell_B, predictor.cells.ids)}
             for k in range(drug_BK.shape[1]):
@@ -301,8 +324,16 @@ def read_new_drugs(path: Path) -> tuple[list[str], list[str]]:
     return [str(v) for v in frame[name]], [str(v) for v in frame[smiles]]
 
 
-def read_new_cells(path: Path) -> tuple[list[str], dict[str, npt.NDArray[np.float32]]]:
+NewCells = tuple[list[str], dict[str, npt.NDArray[np.float32]], dict[str, list[str | None]]]
+
+
+def read_new_cells(path: Path) -> NewCells:
     """Read new cell lines: a name column, then one column a feature.
+
+    A column such as ``expression_origin`` tells which data set's platform measured that block.
+
+    Returns:
+        Names, values by feature, and origins by block.
 
     Raises:
         InputError: If there is no name column, or text stands among the numbers.
@@ -310,8 +341,13 @@ def read_new_cells(path: Path) -> tuple[list[str], dict[str, npt.NDArray[np.floa
     frame = _read_small(path, "--cells")
     name = _column(frame, NAME_COLUMNS, path, "--cells", first=True)
     features = {}
+    origins: dict[str, list[str | None]] = {}
     for column in frame.columns:
         if column == name:
+            continue
+        block = str(column).removesuffix(origin_column(""))
+        if block != column:
+            origins[block] = [None if v is None or v != v else str(v) for v in frame[column]]
             continue
         values = pd.to_numeric(frame[column], errors="coerce")
         bad = (values.isna() & frame[column].notna()) | np.isinf(values)
@@ -322,7 +358,7 @@ def read_new_cells(path: Path) -> tuple[list[str], dict[str, npt.NDArray[np.floa
                 f"'{frame[column].iloc[row]}'; a feature is a finite number, or empty"
             )
         features[str(column)] = values.to_numpy(dtype=np.float32)
-    return [str(v) for v in frame[name]], features
+    return [str(v) for v in frame[name]], features, origins
 
 
 def _read_small(path: Path, option: str) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from combo_lightning.model.join import Join
 from combo_lightning.model.layers import ActivationDropout, Rows, build_activation
 from combo_lightning.model.part import BatchPart, UsedEntities, select_used
 from combo_lightning.model.products import Linear
+from combo_lightning.model.study import StudyTerm
 
 # Entities encoded at once where no gradient is needed: 33 MB of activations at width 1000.
 ENTITIES_AT_ONCE = 8192
@@ -34,6 +35,7 @@ class InputSizes:
         num_drugs: Drugs known to training.
         num_slots: K, the most drugs that a row combines.
         has_dose: Whether each row carries a dose for each drug.
+        num_studies: Studies known to training.
     """
 
     cell_features: int
@@ -42,6 +44,7 @@ class InputSizes:
     num_drugs: int
     num_slots: int
     has_dose: bool = False
+    num_studies: int = 0
 
 
 class Encoded(NamedTuple):
@@ -91,6 +94,11 @@ class ComboModel(nn.Module):
             ActivationDropout(build_activation(head.activation), head.dropout) for _ in head.widths
         )
         self.head = nn.ModuleList(Linear(a, b) for a, b in pairwise([*head.widths, 1]))
+        # Last: the other weights begin as without it.
+        self.study: StudyTerm | None = None
+        if config.study_embedding:
+            rank, width = config.study_embedding, head.widths[0]
+            self.study = StudyTerm(sizes.num_studies, rank, width, config.study_dropout)
 
     def forward(
         self,
@@ -100,6 +108,7 @@ class ComboModel(nn.Module):
         drug_BK: Tensor,
         dose_BK: Tensor | None = None,
         part: BatchPart | None = None,
+        study_B: Tensor | None = None,
     ) -> Tensor:
         """Predict the standardised response of each row, each entity encoded once.
 
@@ -112,6 +121,7 @@ class ComboModel(nn.Module):
                 None: no doses.
             part: Where these rows stand in a batch that several processes share, each of which
                 encodes some of its entities; None: they are the batch.
+            study_B: Study of each row, int64; -1: unknown. None: so for all.
 
         Returns:
             Standardised response, ``[B]``.
@@ -119,7 +129,7 @@ class ComboModel(nn.Module):
         used_cells = select_used(cells, cell_B, part)
         used_drugs = select_used(drugs, drug_BK, part)
         if self.training and self._masks_by_row:
-            return self._forward_per_sample(used_cells, used_drugs, dose_BK, part)
+            return self._forward_per_sample(used_cells, used_drugs, dose_BK, part, study_B)
         (cell_EX,) = _gathered(
             self.encode_cells(used_cells.table, used_cells.rows), used_cells, part
         )
@@ -129,7 +139,7 @@ class ComboModel(nn.Module):
         drug_KEX = [nn.functional.pad(x, (0, 0, 0, 1)) for x in drug_KEX]
         encoded = self.gather_encoded(used_cells.id_E, used_drugs.id_E, cell_EX, drug_KEX)
         rows = None if part is None else part.rows
-        return self.respond(encoded, used_cells.points, used_drugs.points, dose_BK, rows)
+        return self.respond(encoded, used_cells.points, used_drugs.points, dose_BK, rows, study_B)
 
     @property
     def _masks_by_row(self) -> bool:
@@ -188,6 +198,7 @@ class ComboModel(nn.Module):
         drug_BK: Tensor,
         dose_BK: Tensor | None = None,
         rows: Rows | None = None,
+        study_B: Tensor | None = None,
     ) -> Tensor:
         """Predict rows from entities that are encoded already.
 
@@ -197,6 +208,7 @@ class ComboModel(nn.Module):
             drug_BK: Drugs of each row, int64; -1: empty slot.
             dose_BK: Their doses, or None.
             rows: Where the rows stand among those that masks are drawn for; None: they are all.
+            study_B: Study of each row, as in `forward`.
 
         Returns:
             Standardised responses, ``[B]``.
@@ -211,7 +223,7 @@ class ComboModel(nn.Module):
             encoded.cell_id_E[cell_B],
             encoded.drug_id_E[slot_BK],
         )
-        return self._head(z, straight, rows)
+        return self._head(self._in_study(z, study_B, rows), straight, rows)
 
     def respond_in_orders(
         self,
@@ -220,6 +232,7 @@ class ComboModel(nn.Module):
         drug_BK: Tensor,
         dose_BK: Tensor | None,
         orders: Sequence[Sequence[int]],
+        study_B: Tensor | None = None,
     ) -> Tensor:
         """Predict rows with their drugs (and doses) in several orders.
 
@@ -229,6 +242,7 @@ class ComboModel(nn.Module):
             drug_BK: Drugs of each row.
             dose_BK: Their doses, or None.
             orders: P permutations of the slots.
+            study_B: Study of each row, as in `forward`.
 
         Returns:
             Standardised responses, ``[B, P]``.
@@ -236,7 +250,8 @@ class ComboModel(nn.Module):
         columns = []
         for order in orders:
             dose = None if dose_BK is None else dose_BK[:, list(order)]
-            columns.append(self.respond(encoded, cell_B, drug_BK[:, list(order)], dose))
+            drugs = drug_BK[:, list(order)]
+            columns.append(self.respond(encoded, cell_B, drugs, dose, study_B=study_B))
         return torch.stack(columns, dim=1)
 
     def _forward_per_sample(
@@ -245,11 +260,13 @@ class ComboModel(nn.Module):
         drugs: UsedEntities,
         dose_BK: Tensor | None,
         part: BatchPart | None,
+        study_B: Tensor | None,
     ) -> Tensor:
         """Predict with a dropout mask a row in the encoders, as the published network does.
 
         Masks are drawn in this order: the cell encoder's layers, ``[B, width]``; the drug
-        encoder's, slot after slot, ``[K B, width]``; the head's, ``[B, width]``.
+        encoder's, slot after slot, ``[K B, width]``; the studies', ``[B, 1]``, if they have
+        vectors; the head's, ``[B, width]``.
         """
         cell_B, drug_BK = cells.points, drugs.points
         present_BK = drug_BK >= 0
@@ -277,7 +294,13 @@ class ComboModel(nn.Module):
             cell_id_B,
             torch.where(present_BK, drug_id_KB.view(drug_BK.T.shape).T, -1),
         )
-        return self._head(z, straight, rows)
+        return self._head(self._in_study(z, study_B, rows), straight, rows)
+
+    def _in_study(self, z_BH: Tensor, study_B: Tensor | None, rows: Rows | None) -> Tensor:
+        if self.study is None or study_B is None:
+            return z_BH
+        added_BH: Tensor = self.study(study_B, rows)
+        return z_BH + added_BH
 
     def _head(self, z_BH: Tensor, straight_B: Tensor | None, rows: Rows | None) -> Tensor:
         h = self.activate[0](z_BH, rows)

@@ -64,6 +64,10 @@ class NetworkConfig:
             partner drug; 0: none. Not with "concatenate".
         dropout_mode: "per_sample" draws a dropout mask for each row (published); "per_entity"
             one for each cell line and drug in a batch, which lets the encoders run once an entity.
+        study_embedding: Width of a free vector a study, added (through a linear map) to the join;
+            0: none. Studies that training never saw have a zero one.
+        study_dropout: Probability that a training row counts as of an unknown study, which lets
+            the zero vector stand for any.
     """
 
     cell_encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -74,6 +78,8 @@ class NetworkConfig:
     cell_drug_rank: int = 0
     table_rank: int = 0
     dropout_mode: Literal["per_sample", "per_entity"] = "per_sample"
+    study_embedding: int = 0
+    study_dropout: float = 0.2
 
     def __post_init__(self) -> None:
         for name, part in self._parts():
@@ -83,6 +89,10 @@ class NetworkConfig:
                 )
             if not 0 <= part.dropout < 1:
                 raise InputError(f"{name}.dropout is {part.dropout}; it must lie in [0, 1)")
+        if self.study_embedding < 0:
+            raise InputError(f"study_embedding is {self.study_embedding}; it must be 0 or more")
+        if not 0 <= self.study_dropout < 1:
+            raise InputError(f"study_dropout is {self.study_dropout}; it must lie in [0, 1)")
         ranks = {
             "drug_drug_rank": self.drug_drug_rank,
             "cell_drug_rank": self.cell_drug_rank,

@@ -15,7 +15,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
 }
 # A unit's fate is one 16-bit draw: four to a 64-bit number, twelve times as fast as `bernoulli_`.
-_LEVELS = 1 << 16
+MASK_LEVELS = 1 << 16
 
 
 def build_activation(name: str) -> nn.Module:
@@ -92,7 +92,21 @@ class MaskGenerator:
         return drawn.view(torch.int16).view(count, 4 * words)[:, :width]
 
 
-class ActivationDropout(nn.Module):
+class Drawing(nn.Module):
+    """A module that draws masks while training; see `set_dropout_generator`."""
+
+    generator: MaskGenerator | None = None
+
+    def draw(self, count: int, width: int, rows: Rows | None, device: torch.device) -> Tensor:
+        """Draw as `MaskGenerator.draw` does, from this module's generator."""
+        if self.generator is None:
+            # Drawn, so that no two layers share their masks.
+            self.generator = MaskGenerator(device)
+            self.generator.seed([int(torch.randint(2**31, ()))])
+        return self.generator.draw(count, width, rows)
+
+
+class ActivationDropout(Drawing):
     """An activation, then dropout whose masks come from a generator set anew for every step.
 
     A mask depends on (seed, step), on the row and on the order of draws within the step, and on
@@ -111,7 +125,6 @@ class ActivationDropout(nn.Module):
         super().__init__()
         self.activation = activation
         self.probability = probability
-        self.generator: MaskGenerator | None = None
         # Set where the units are columns of a wider layer that is cut over processes: the first
         # one's number, and the width of the whole.
         self.columns: tuple[int, int] | None = None
@@ -124,20 +137,16 @@ class ActivationDropout(nn.Module):
             rows: Where the rows of `x` stand among those that the masks are drawn for; None: they
                 are all.
         """
-        dropped = min(round(self.probability * _LEVELS), _LEVELS - 1)
+        dropped = min(round(self.probability * MASK_LEVELS), MASK_LEVELS - 1)
         if not self.training or not dropped:
             activated: Tensor = self.activation(x)
             return activated
-        if self.generator is None:
-            # Drawn, so that no two layers share their masks.
-            self.generator = MaskGenerator(x.device)
-            self.generator.seed([int(torch.randint(2**31, ()))])
         units = x.shape[-1]
         first, width = self.columns or (0, units)
-        bits = self.generator.draw(x.shape[:-1].numel(), width, rows)[:, first : first + units]
+        bits = self.draw(x.shape[:-1].numel(), width, rows, x.device)[:, first : first + units]
         keep = torch.empty_like(x, requires_grad=False)
-        torch.ge(bits.reshape(x.shape), dropped - _LEVELS // 2, out=keep)
-        scale = _LEVELS / (_LEVELS - dropped)
+        torch.ge(bits.reshape(x.shape), dropped - MASK_LEVELS // 2, out=keep)
+        scale = MASK_LEVELS / (MASK_LEVELS - dropped)
         if isinstance(self.activation, nn.ReLU):
             scaled: Tensor = _ScaledReLU.apply(x, keep, scale)  # type: ignore[no-untyped-call]
         else:
@@ -189,7 +198,7 @@ class _ScaledReLU(torch.autograd.Function):
 
 
 def set_dropout_generator(network: nn.Module, generator: MaskGenerator | None) -> None:
-    """Let every `ActivationDropout` of a network draw from one generator.
+    """Let all that draws in a network (`ActivationDropout`, `StudyTerm`) use one generator.
 
     Args:
         network: The network.
@@ -197,5 +206,5 @@ def set_dropout_generator(network: nn.Module, generator: MaskGenerator | None) -
             global one.
     """
     for module in network.modules():
-        if isinstance(module, ActivationDropout):
+        if isinstance(module, Drawing):
             module.generator = generator

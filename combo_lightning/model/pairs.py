@@ -50,15 +50,24 @@ class PairScorer:
             `torch.qint8`: sums in fp32, and the head's products in int8 (CPU only), with a scale
             for each output of a layer and one for all inputs of a call.
         dose: Standardised dose of both drugs, where the response is per dose.
+        study: The study in which pairs are answered; -1: unknown.
     """
 
     def __init__(
-        self, network: ComboModel, encoded: Encoded, dtype: torch.dtype, dose: float | None = None
+        self,
+        network: ComboModel,
+        encoded: Encoded,
+        dtype: torch.dtype,
+        dose: float | None = None,
+        study: int = -1,
     ) -> None:
         self.network = network
         self.encoded = encoded
         self.dtype = torch.float32 if dtype == torch.qint8 else dtype
         self.dose = dose
+        self._study_1H: Tensor | None = None
+        if network.study is not None:
+            self._study_1H = network.study(encoded.cell_id_E.new_tensor([study]))
         slots = network.sizes.num_slots
         # With one weight for all slots, or in the given order, the first two slots are all.
         apart = network.config.join == "slots" and slots > 1
@@ -139,7 +148,7 @@ class PairScorer:
         if join.cell_drug is not None:
             own = own + join.cell_drug(cell_1R * mixed)
         if not side:
-            own = own + cell_1H
+            own = own + (cell_1H if self._study_1H is None else cell_1H + self._study_1H)
         factors = [] if join.drug_drug is None else [pair]
         straight: list[Tensor] = []
         if join.table is not None:

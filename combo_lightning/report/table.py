@@ -43,17 +43,26 @@ def _add(table: Table, named: Mapping[str, Scores], *, bold: bool) -> None:
         table.add_row(name, *figures, style="bold" if bold else None)
 
 
-def unseen_table(comparison: Comparison) -> Table | None:
-    """Lay out the scores by how many of a row's drugs training never saw; None: all the same.
+def part_tables(comparison: Comparison) -> list[Table]:
+    """Lay out the scores by how many of a row's drugs training never saw, and by other studies.
 
     Each part shows the models and the baseline that is best there.
+
+    Returns:
+        No table of what is the same for all rows.
     """
-    if comparison.by_unseen.empty:
-        return None
-    table = Table(title="By drugs that training never saw", title_justify="left")
+    parts = {
+        "By drugs that training never saw": comparison.by_unseen,
+        "By what other studies measured": comparison.by_measured,
+    }
+    return [_part_table(title, frame, comparison) for title, frame in parts.items() if len(frame)]
+
+
+def _part_table(title: str, scores: pd.DataFrame, comparison: Comparison) -> Table:
+    table = Table(title=title, title_justify="left")
     for name in ("", "", "rows", *(TITLES[metric] for metric in METRICS)):
         table.add_column(name, justify="right" if name else "left", no_wrap=bool(name))
-    for part, frame in comparison.by_unseen.groupby("name"):
+    for part, frame in scores.groupby("name"):
         naive = frame[frame["predictor"].isin(list(comparison.baselines))]
         best = naive.nsmallest(1, "mse")
         models = frame[frame["predictor"].isin(list(comparison.models))]

@@ -72,12 +72,11 @@ def show_comparison(comparison: "Comparison") -> None:
     """Print the tables and what they mean."""
     from rich.console import Console
 
-    from combo_lightning.report.table import comparison_table, unseen_table
+    from combo_lightning.report.table import comparison_table, part_tables
 
     console = Console()
     console.print(comparison_table(comparison))
-    table = unseen_table(comparison)
-    if table is not None:
+    for table in part_tables(comparison):
         console.print(table)
     for line in comparison.lines():
         console.print(line, highlight=False)

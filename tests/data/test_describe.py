@@ -88,4 +88,4 @@ def test_weights_and_studies_are_said() -> None:
     responses = replace(screen.responses, study_N=study, studies=("a", ""))
     facts = describe(replace(screen, responses=responses))
     assert facts.weighted
-    assert facts.studies == ("a", "")
+    assert [study.name for study in facts.studies] == ["a", ""]

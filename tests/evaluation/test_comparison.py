@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -203,3 +204,46 @@ def test_test_rows_are_laid_out_by_name(*, dose: bool) -> None:
     assert pd.isna(frame["drug_2"]).all()
     assert ("log10_molar_1" in frame) is dose
     assert frame[["response", "prediction"]].to_numpy().tolist() == [[3.5, 3.0]]
+
+
+def studied(part_N: npt.ArrayLike) -> Comparison:
+    """Four rows of two studies; the model is right in the first and off by 1 in the second."""
+    screen = build_screen(
+        [0, 0, 1, 1, 0, 0, 1, 1],
+        [[0, 1], [0, 2], [0, 1], [0, 2], [1, 0], [1, 2], [0, 1], [1, 2]],
+        [1.0, 2, 3, 4, 5, 6, 7, 8],
+    )
+    study_N = np.array([0, 0, 0, 0, 1, 1, 1, 1], dtype=np.int16)
+    responses = replace(screen.responses, study_N=study_N, studies=("x", "y"))
+    screen, split = replace(screen, responses=responses), split_of(part_N)
+    rows = split.test_rows
+    predicted = screen.responses.response_N[rows].astype(np.float64) + study_N[rows]
+    return compare(screen, split, {"model": predicted})
+
+
+def test_rows_that_other_studies_measured_are_scored_apart() -> None:
+    comparison = studied([TRAIN] * 4 + [TEST] * 4)
+    assert comparison.measured == 2
+    assert any(line.startswith("2 of 4 test rows measure a") for line in comparison.lines())
+    model = comparison.by_measured[comparison.by_measured["predictor"] == "model"]
+    assert dict(zip(model["name"], model["rows"], strict=True)) == {
+        "measured here alone": 2, "in other studies too": 2,
+    }  # fmt: skip
+    assert comparison.by_study.empty
+    plain = comparison.to_plain()
+    assert {row["name"] for row in plain["by_measured"]} == set(model["name"])
+
+
+def test_each_study_has_scores_of_its_own() -> None:
+    comparison = studied([TEST, TEST, TRAIN, TRAIN, TEST, TEST, TRAIN, TRAIN])
+    assert comparison.by_study["name"].tolist() == ["x", "y"]
+    assert comparison.by_study["mse"].tolist() == [0, 1]
+    assert "R2 by study: x 1.000, y -3.000." in comparison.lines()
+
+
+def test_predictions_are_written_with_their_study() -> None:
+    screen, truth_N = additive_screen(rows=30)
+    study_N = (np.arange(30) % 2).astype(np.int16)
+    responses = replace(screen.responses, study_N=study_N, studies=("x", ""))
+    frame = rows_frame(replace(screen, responses=responses), np.arange(2), {"model": truth_N[:2]})
+    assert frame["study"].fillna("").tolist() == ["x", ""]

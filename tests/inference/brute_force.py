@@ -19,7 +19,11 @@ def run(ckpt_path: Path, out: Path, **options: Any) -> ScreenReport:
 
 
 def brute_force(
-    ckpt_path: Path, *, ordered: bool = False, log10_molar: float | None = None
+    ckpt_path: Path,
+    *,
+    ordered: bool = False,
+    log10_molar: float | None = None,
+    study: str = "",
 ) -> pd.DataFrame:
     """Predict every pair in every line with `Predictor.predict`."""
     predictor = Predictor.load(ckpt_path)
@@ -28,7 +32,8 @@ def brute_force(
     rows = [(c, a, b) for c in range(len(cells)) for a, b in pairs]
     index = np.array(rows)
     dose = None if log10_molar is None else np.full((len(rows), 2), log10_molar)
-    answer = predictor.predict(index[:, 0], index[:, 1:], dose)
+    study_B = np.full(len(rows), predictor.study(study, "study"))
+    answer = predictor.predict(index[:, 0], index[:, 1:], dose, study_B)
     frame = pd.DataFrame({"cell_id": [cells[c] for c, _, _ in rows], "prediction": answer})
     frame["pair"] = [pair_of(drugs[a], drugs[b], ordered=ordered) for _, a, b in rows]
     return frame

@@ -9,6 +9,7 @@ import torch
 from combo_lightning.checkpoint import build_network, pack_content
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.data.simulator import preset_config, simulate, write_simulation
+from combo_lightning.data.transforms import TransformConfig
 from combo_lightning.ensemble import write_ensemble
 from combo_lightning.model import EncoderConfig, HeadConfig, NetworkConfig
 
@@ -19,10 +20,15 @@ def make_data(out: Path, **changes: Any) -> Path:
 
 
 def make_checkpoint(
-    data: Path, out: Path, features_folder: Path | None = None, seed: int = 7, **options: Any
+    data: Path,
+    out: Path,
+    features_folder: Path | None = None,
+    seed: int = 7,
+    transform: TransformConfig = TransformConfig(),
+    **options: Any,
 ) -> Path:
     """Write a checkpoint of a random network on a data set."""
-    module = ComboDataModule(str(data))
+    module = ComboDataModule(str(data), transform=transform)
     module.features_folder = features_folder
     module.setup()
     encoder = EncoderConfig(widths=[24, 16], id_embedding=4)
@@ -34,6 +40,8 @@ def make_checkpoint(
     with torch.no_grad():  # responses that differ: the initial weights are small
         for parameter in network.parameters():
             parameter.mul_(2.0)
+        if network.study is not None:
+            network.study.weight.normal_()
     weights = {f"network.{name}": value for name, value in network.state_dict().items()}
     content = pack_content(config, module.catalog)
     torch.save({"state_dict": weights, "combo_lightning": content}, out)

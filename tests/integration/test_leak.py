@@ -12,6 +12,7 @@ import torch
 from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.datamodule import ComboDataModule
 from combo_lightning.data.dataset import ScreenDataset, read_dataset
+from combo_lightning.data.monotone import Harmonize
 from combo_lightning.data.splits import Split, SplitConfig
 from combo_lightning.data.transforms import TransformConfig
 from combo_lightning.model import EncoderConfig, HeadConfig, NetworkConfig
@@ -19,7 +20,12 @@ from combo_lightning.optimizer import OptimizerConfig
 from combo_lightning.task import ComboTask
 
 
-def train(dataset: ScreenDataset, split: SplitConfig, monkeypatch: pytest.MonkeyPatch) -> Any:
+def train(
+    dataset: ScreenDataset,
+    split: SplitConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    harmonize: Harmonize,
+) -> Any:
     """Fit two epochs and give the fitted transforms and the final weights."""
     monkeypatch.setattr("combo_lightning.data.datamodule.read_dataset", lambda _: dataset)
     encoder = EncoderConfig(widths=[16, 8], dropout=0.1, id_embedding=4, normalization="output")
@@ -32,12 +38,14 @@ def train(dataset: ScreenDataset, split: SplitConfig, monkeypatch: pytest.Monkey
             drug_drug_rank=4,
             cell_drug_rank=4,
             table_rank=4,
+            study_embedding=0 if harmonize == "none" else 4,
         ),
         optimizer=OptimizerConfig(name="adamw", weight_decay=0.01, table_weight_decay=1.0),
     )
-    data = ComboDataModule(
-        "memory", split=split, transform=TransformConfig(pca={"microrna": 3}), batch_size=128
+    transform = TransformConfig(
+        pca={"microrna": 3}, harmonize=harmonize, harmonize_cells=harmonize
     )
+    data = ComboDataModule("memory", split=split, transform=transform, batch_size=128)
     trainer = pl.Trainer(
         max_epochs=2,
         logger=False,
@@ -82,24 +90,34 @@ def with_noise(dataset: ScreenDataset, split: Split) -> ScreenDataset:
 
 
 @pytest.mark.parametrize(
-    "kind",
-    ["random", "leave_pair_out", "leave_cell_line_out", "leave_drug_out", "leave_tissue_out"],
-)
+    ("kind", "harmonize"),
+    [
+        *((kind, "none") for kind in ("random", "leave_pair_out", "leave_cell_line_out",
+                                      "leave_drug_out", "leave_tissue_out")),
+        ("random", "quantile"),
+        ("leave_study_out", "mean_variance"),
+        ("leave_study_out", "quantile"),
+    ],
+)  # fmt: skip
 def test_noise_in_held_out_rows_leaves_training_bit_identical(
-    small_screen: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+    small_screen: Path,
+    merged_studies: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Any,
+    harmonize: Any,
 ) -> None:
-    dataset = read_dataset(small_screen)
+    dataset = read_dataset(small_screen if harmonize == "none" else merged_studies)
     config = SplitConfig(
         kind=kind, test_fraction=0.25, validation_fraction=0.2, tournament_fraction=0.1
     )
-    split, fitted, weights, scores = train(dataset, config, monkeypatch)
+    split, fitted, weights, scores = train(dataset, config, monkeypatch, harmonize)
     noisy = with_noise(dataset, split)
-    _, fitted_again, weights_again, scores_again = train(noisy, config, monkeypatch)
+    _, fitted_again, weights_again, scores_again = train(noisy, config, monkeypatch, harmonize)
     # The noise did reach what may see it.
     assert scores_again["val_mse"] > 10 * scores["val_mse"]
     for key, value in weights.items():
         assert torch.equal(value, weights_again[key]), key
-    for name in ("response_scale", "dose_scale", "orders"):
+    for name in ("response_scale", "dose_scale", "orders", "studies"):
         np.testing.assert_equal(fitted_again[name], fitted[name])
     for kind_ in ("cells", "drugs"):
         np.testing.assert_equal(fitted_again[kind_]["blocks"], fitted[kind_]["blocks"])

@@ -97,6 +97,17 @@ def test_products_tables_clipping_and_a_schedule_equal_one_process(
     assert_equals(run_on_ranks(world, tmp_path, fit, run), one_process(run), FP32)
 
 
+@pytest.mark.parametrize(("layout", "world"), [("ddp", 2), ("fsdp", 2), ("tp_fsdp", 4)])
+def test_the_vectors_of_studies_equal_those_of_one_process(
+    layout: str, world: int, merged_studies: Path, one_process: OneProcess, tmp_path: Path
+) -> None:
+    network = {"dropout": 0.1, "mode": "per_sample", "study_embedding": 4}
+    run = Run(str(merged_studies), layout, world, 20, str(tmp_path), network)
+    ranks = run_on_ranks(world, tmp_path, fit, run)
+    assert_equals(ranks, one_process(run), FP32)
+    assert one_process(run)["weights"]["network.study.weight"].all()
+
+
 @pytest.mark.parametrize(("layout", "world"), [("ddp", 4), ("fsdp", 2), ("tp_fsdp", 4)])
 def test_the_rows_of_all_processes_are_the_batch_each_once(
     layout: str, world: int, small_screen: Path, one_process: OneProcess, tmp_path: Path

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from combo_lightning.evaluation.comparison import Comparison, compare, summarise_folds
-from combo_lightning.report.table import comparison_table, folds_table, unseen_table
+from combo_lightning.report.table import comparison_table, folds_table, part_tables
 from tests.evaluation.screens import additive_screen, drawn_split, split_of
 
 
@@ -63,8 +63,7 @@ def test_figures_are_never_cut_short(width: int) -> None:
 
 def test_each_part_shows_the_model_and_the_baseline_that_is_best_there() -> None:
     comparison = compared(parts=True)
-    table = unseen_table(comparison)
-    assert table is not None
+    (table,) = part_tables(comparison)
     assert table.row_count == 4
     naive = comparison.by_unseen[comparison.by_unseen["predictor"] != "model"]
     for part, frame in naive.groupby("name"):
@@ -75,7 +74,7 @@ def test_each_part_shows_the_model_and_the_baseline_that_is_best_there() -> None
 
 
 def test_parts_that_are_all_alike_have_no_table() -> None:
-    assert unseen_table(compared()) is None
+    assert part_tables(compared()) == []
 
 
 def test_folds_show_mean_and_spread() -> None:
