@@ -75,6 +75,11 @@ def choose_precision(wanted: Precision, accelerator: str = "auto") -> Precision:
                 "slower than 32-true"
             )
         return wanted
-    chosen: Precision = "32-true" if unit is None else "bf16-mixed"
+    chosen = precision_for(unit)
     logger.info("precision: %s (%s)", chosen, unit or "no bf16 unit found")
     return chosen
+
+
+def precision_for(unit: str | None) -> Precision:
+    """Give what "auto" stands for, given what `bf16_unit` names."""
+    return "32-true" if unit is None else "bf16-mixed"

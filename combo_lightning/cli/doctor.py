@@ -58,8 +58,6 @@ def _examine_here(data: Path | None, folder: Path) -> "Examination":
     from combo_lightning.doctor.folder import clean, leave_note
     from combo_lightning.doctor.machine import examine_data, examine_machine
 
-    # What it picks is told in the page.
-    logging.getLogger("combo_lightning.precision").setLevel(logging.WARNING)
     name = os.uname().nodename
     found = Examination([name], machines={name: examine_machine()})
     if data is not None:

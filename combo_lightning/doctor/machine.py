@@ -70,7 +70,7 @@ def examine_machine() -> Machine:
     """Look at this machine; loads torch."""
     import torch
 
-    from combo_lightning.precision import bf16_unit, choose_precision
+    from combo_lightning.precision import bf16_unit, precision_for
 
     cores = sorted(os.sched_getaffinity(0))
     gpus = range(torch.cuda.device_count()) if torch.cuda.is_available() else range(0)
@@ -82,7 +82,7 @@ def examine_machine() -> Machine:
         lightning=version("lightning"),
         program=shutil.which("combo-lightning") or "",
         processor=_processor(),
-        precision=choose_precision("auto"),
+        precision=precision_for(bf16_unit()),
         unit=bf16_unit() or "",
         cores=_ranges(cores),
         num_cores=len(cores),
