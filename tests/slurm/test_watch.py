@@ -7,7 +7,8 @@ import pytest
 
 from combo_lightning.cli.slurm_run import is_nearly_over
 from combo_lightning.ltfb.population import write_json
-from combo_lightning.slurm.watch import Look, margin_seconds
+from combo_lightning.runs import stopping
+from combo_lightning.slurm.watch import AGREEMENT_STEPS, Look, margin_seconds
 
 
 def test_the_margin_grows_with_the_longest_pause_and_the_steps_until_an_agreement() -> None:
@@ -25,3 +26,8 @@ def test_the_slowest_of_all_groups_decides(tmp_path: Path) -> None:
     assert not is_nearly_over(Look("RUNNING", None, ("node1",)), folders)
     # A job that is being cancelled ends now.
     assert not is_nearly_over(Look("COMPLETING", time.time(), ("node1",)), folders)
+
+
+def test_ranks_agree_as_often_as_the_watch_takes_them_to() -> None:
+    # The rooms do not import each other.
+    assert AGREEMENT_STEPS == stopping.EVERY
