@@ -3,10 +3,13 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from combo_lightning.cli.main import invocation
 from combo_lightning.errors import InputError
+
+if TYPE_CHECKING:  # heavy imports
+    from combo_lightning.data.sources.screen_entities import EntityFiles
 
 logger = logging.getLogger(__name__)
 
@@ -18,68 +21,25 @@ def almanac_combo_score(
     *,
     scores: Path,
     out: Path,
-    drugs: list[Path] | Path | None = None,
     cells: Path | None = None,
-    expression: Path | None = None,
-    genes: Path | None = None,
-    microrna: Path | None = None,
-    protein: Path | None = None,
-    rppa: Path | None = None,
-    exome: Path | None = None,
-    copy_number: Path | None = None,
-    crispr: Path | None = None,
-    methylation: Path | None = None,
-    mutation: Path | None = None,
-    cell_names: list[Path] | Path | None = None,
-    chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
-    merge_duplicates: bool = False,
     accept: tuple[Check, ...] = (),
     overwrite: bool = False,
+    **entities: Any,
 ) -> None:
     """Prepare the wide table of NCI-ALMANAC ComboScores.
 
     Args:
         scores: The table, such as DTP_NCI60_ALMANAC_COMBO_SCORE.csv.gz.
         out: The data set to make, a directory.
-        drugs: NSC numbers, names and structures: CSV, SDF, PubChem's or ChEMBL's exports, NCI's
-            list of names; several as '[a,b]' are joined, see the page on drugs.
         cells: CSV with CELLNAME, PANEL (tissue).
-        expression: Gene expression; as all profiles in CellMiner's, DepMap's, GDSC's or the GDC's
-            format, or any matrix, told by content.
-        genes: Genes to keep of the expression, one a line; none: all.
-        microrna: MicroRNA expression.
-        protein: Protein intensities (SWATH).
-        rppa: Reverse-phase protein array.
-        exome: Exome variants.
-        copy_number: Copy number of genes.
-        crispr: Effect of knocking genes out.
-        methylation: DNA methylation.
-        mutation: Mutations of genes.
-        cell_names: Other names of cell lines: DepMap's Model.csv, GDSC's table, cellosaurus.txt
-            or your own; of several the first is believed.
-        chemistry: Features to compute from SMILES.
-        merge_duplicates: Make drugs of one InChIKey one drug.
         accept: Checks of the measurements to pass over, as '[unit,range,direction,dose,plates]'.
         overwrite: Replace a data set that is there.
+        **entities: What describes cell lines and drugs, see `_entity_files`.
     """
     from combo_lightning.data.dataset_writer import Target
     from combo_lightning.data.sources.almanac_combo_score import prepare_combo_scores
-    from combo_lightning.data.sources.screen_entities import EntityFiles
 
-    profiles = _given(
-        expression=expression,
-        microrna=microrna,
-        protein=protein,
-        rppa=rppa,
-        exome=exome,
-        copy_number=copy_number,
-        crispr=crispr,
-        methylation=methylation,
-        mutation=mutation,
-    )
-    files = EntityFiles(
-        _several(drugs), cells, profiles, genes, chemistry, _several(cell_names), merge_duplicates
-    )
+    files = _entity_files(cells, **entities)
     target = Target(out, {"command": invocation()}, overwrite, accept)
     _say_done(prepare_combo_scores(scores, files, target))
 
@@ -90,23 +50,10 @@ def almanac_growth(
     out: Path,
     response: Literal["growth", "min-growth", "combo-score"] = "min-growth",
     fraction: bool = False,
-    drugs: list[Path] | Path | None = None,
     cells: Path | None = None,
-    expression: Path | None = None,
-    genes: Path | None = None,
-    microrna: Path | None = None,
-    protein: Path | None = None,
-    rppa: Path | None = None,
-    exome: Path | None = None,
-    copy_number: Path | None = None,
-    crispr: Path | None = None,
-    methylation: Path | None = None,
-    mutation: Path | None = None,
-    cell_names: list[Path] | Path | None = None,
-    chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
-    merge_duplicates: bool = False,
     accept: tuple[Check, ...] = (),
     overwrite: bool = False,
+    **entities: Any,
 ) -> None:
     """Prepare NCI-ALMANAC's dose-level growth, one row a well.
 
@@ -116,45 +63,15 @@ def almanac_growth(
         response: "growth" of every well, "min-growth" of a pair in a line over its doses (the
             published Combo model's), or the "combo-score" by the published rule.
         fraction: Divide growth by 100, as the published Combo model does.
-        drugs: NSC numbers, names and structures: CSV, SDF, PubChem's or ChEMBL's exports, NCI's
-            list of names; several as '[a,b]' are joined, see the page on drugs.
         cells: CSV with CELLNAME, PANEL (tissue).
-        expression: Gene expression; as all profiles in CellMiner's, DepMap's, GDSC's or the GDC's
-            format, or any matrix, told by content.
-        genes: Genes to keep of the expression, one a line; none: all.
-        microrna: MicroRNA expression.
-        protein: Protein intensities (SWATH).
-        rppa: Reverse-phase protein array.
-        exome: Exome variants.
-        copy_number: Copy number of genes.
-        crispr: Effect of knocking genes out.
-        methylation: DNA methylation.
-        mutation: Mutations of genes.
-        cell_names: Other names of cell lines: DepMap's Model.csv, GDSC's table, cellosaurus.txt
-            or your own; of several the first is believed.
-        chemistry: Features to compute from SMILES.
-        merge_duplicates: Make drugs of one InChIKey one drug.
         accept: Checks of the measurements to pass over, as '[unit,range,direction,dose,plates]'.
         overwrite: Replace a data set that is there.
+        **entities: What describes cell lines and drugs, see `_entity_files`.
     """
     from combo_lightning.data.dataset_writer import Target
     from combo_lightning.data.sources.almanac_growth import prepare_growth
-    from combo_lightning.data.sources.screen_entities import EntityFiles
 
-    profiles = _given(
-        expression=expression,
-        microrna=microrna,
-        protein=protein,
-        rppa=rppa,
-        exome=exome,
-        copy_number=copy_number,
-        crispr=crispr,
-        methylation=methylation,
-        mutation=mutation,
-    )
-    files = EntityFiles(
-        _several(drugs), cells, profiles, genes, chemistry, _several(cell_names), merge_duplicates
-    )
+    files = _entity_files(cells, **entities)
     target = Target(out, {"command": invocation()}, overwrite, accept)
     _say_done(prepare_growth(growth, response, files, target, fraction=fraction))
 
@@ -164,24 +81,11 @@ def screen(
     responses: Path,
     response: str,
     out: Path,
-    drugs: list[Path] | Path | None = None,
-    expression: Path | None = None,
-    genes: Path | None = None,
-    microrna: Path | None = None,
-    protein: Path | None = None,
-    rppa: Path | None = None,
-    exome: Path | None = None,
-    copy_number: Path | None = None,
-    crispr: Path | None = None,
-    methylation: Path | None = None,
-    mutation: Path | None = None,
-    cell_names: list[Path] | Path | None = None,
-    chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
-    merge_duplicates: bool = False,
     slots: int | None = None,
     wells: Literal["viability", "inhibition", "growth"] | None = None,
     accept: tuple[Check, ...] = (),
     overwrite: bool = False,
+    **entities: Any,
 ) -> None:
     """Prepare a public screen: GDSC, NCI-60, CTRP, PRISM, DrugComb, O'Neil, dose matrices.
 
@@ -191,48 +95,18 @@ def screen(
         response: What to take of it: ic50, gi50, auc, zscore, viability, bliss, zip ...; a screen
             that lacks it says what it has.
         out: The data set to make, a directory.
-        drugs: Names, identifiers and structures: CSV, SDF, PubChem's or ChEMBL's exports; several
-            as '[a,b]' are joined, see the page on drugs.
-        expression: Gene expression; as all profiles in CellMiner's, DepMap's, GDSC's or the GDC's
-            format, or any matrix, told by content.
-        genes: Genes to keep of the expression, one a line; none: all.
-        microrna: MicroRNA expression.
-        protein: Protein intensities (SWATH).
-        rppa: Reverse-phase protein array.
-        exome: Exome variants.
-        copy_number: Copy number of genes.
-        crispr: Effect of knocking genes out.
-        methylation: DNA methylation.
-        mutation: Mutations of genes.
-        cell_names: Other names of cell lines: DepMap's Model.csv, GDSC's table, cellosaurus.txt
-            or your own; of several the first is believed.
-        chemistry: Features to compute from structures.
-        merge_duplicates: Make drugs of one InChIKey one drug.
         slots: Drug slots of a row, more than the screen's: the others stay empty.
         wells: What the wells of dose matrices state; none: as the column is called, or untreated
             wells tell.
         accept: Checks of the measurements to pass over, as '[unit,range,direction,dose,plates]'.
         overwrite: Replace a data set that is there.
+        **entities: What describes cell lines and drugs, see `_entity_files`.
     """
     from combo_lightning.data.dataset_writer import Target
     from combo_lightning.data.sources.screen import ScreenRequest, prepare_screen
-    from combo_lightning.data.sources.screen_entities import EntityFiles
     from combo_lightning.data.sources.screen_formats import screen_formats
 
-    profiles = _given(
-        expression=expression,
-        microrna=microrna,
-        protein=protein,
-        rppa=rppa,
-        exome=exome,
-        copy_number=copy_number,
-        crispr=crispr,
-        methylation=methylation,
-        mutation=mutation,
-    )
-    files = EntityFiles(
-        _several(drugs), None, profiles, genes, chemistry, _several(cell_names), merge_duplicates
-    )
+    files = _entity_files(None, **entities)
     request = ScreenRequest(responses, response, files, slots)
     target = Target(out, {"command": invocation()}, overwrite, accept)
     _say_done(prepare_screen(request, screen_formats(wells), target))
@@ -359,8 +233,63 @@ def dense(
     _say_done(prepare_dense(parts, response, layout, validation_fraction, target))
 
 
-def _given(**profiles: Path | None) -> dict[str, Path]:
-    return {name: path for name, path in profiles.items() if path is not None}
+def _entity_files(
+    cells: Path | None,
+    *,
+    drugs: list[Path] | Path | None = None,
+    expression: Path | None = None,
+    genes: Path | None = None,
+    microrna: Path | None = None,
+    protein: Path | None = None,
+    rppa: Path | None = None,
+    exome: Path | None = None,
+    copy_number: Path | None = None,
+    crispr: Path | None = None,
+    methylation: Path | None = None,
+    mutation: Path | None = None,
+    cell_names: list[Path] | Path | None = None,
+    chemistry: tuple[Chemistry, ...] = ("descriptors", "morgan"),
+    merge_duplicates: bool = False,
+) -> "EntityFiles":
+    """Gather what describes cell lines and drugs; the options of several commands.
+
+    Args:
+        cells: Table of cell lines.
+        drugs: Names, identifiers and structures: CSV, SDF, PubChem's or ChEMBL's exports, NCI's
+            list of names; several as '[a,b]' are joined, see the page on drugs.
+        expression: Gene expression; as all profiles in CellMiner's, DepMap's, GDSC's or the GDC's
+            format, or any matrix, told by content.
+        genes: Genes to keep of the expression, one a line; none: all.
+        microrna: MicroRNA expression.
+        protein: Protein intensities (SWATH).
+        rppa: Reverse-phase protein array.
+        exome: Exome variants.
+        copy_number: Copy number of genes.
+        crispr: Effect of knocking genes out.
+        methylation: DNA methylation.
+        mutation: Mutations of genes.
+        cell_names: Other names of cell lines: DepMap's Model.csv, GDSC's table, cellosaurus.txt
+            or your own; of several the first is believed.
+        chemistry: Features to compute from structures.
+        merge_duplicates: Make drugs of one InChIKey one drug.
+    """
+    from combo_lightning.data.sources.screen_entities import EntityFiles
+
+    profiles = {
+        "expression": expression,
+        "microrna": microrna,
+        "protein": protein,
+        "rppa": rppa,
+        "exome": exome,
+        "copy_number": copy_number,
+        "crispr": crispr,
+        "methylation": methylation,
+        "mutation": mutation,
+    }
+    given = {name: path for name, path in profiles.items() if path is not None}
+    return EntityFiles(
+        _several(drugs), cells, given, genes, chemistry, _several(cell_names), merge_duplicates
+    )
 
 
 def _several(given: list[Path] | Path | None) -> tuple[Path, ...]:
