@@ -99,7 +99,7 @@ def test_two_lines_of_one_key_are_not_joined_where_a_table_tells_them_apart() ->
 
 
 @pytest.mark.parametrize("lacking", [False, True])
-def test_a_screens_identifier_tells_lines_of_one_key_apart(lacking: bool) -> None:  # noqa: FBT001
+def test_a_screens_identifier_tells_lines_of_one_key_apart(lacking: bool) -> None:
     # GDSC has T-T and TT, and DepMap's Model.csv spells the former T.T.
     model = [KnownLine("TT", ("ACH-001321", "910704")), KnownLine("T.T", ("ACH-707707", "946355"))]
     screen = [KnownLine("TT", ("910704",)), KnownLine("T-T", ("946355",))]
