@@ -270,10 +270,10 @@ def table(
             ChEMBL's exports, SMILES lists; several as '[a,b]' are joined.
         cell_column: Column of the cell line; none: guessed by name, as are the others.
         drug_columns: Columns of the drugs, slot by slot.
-        dose_columns: Columns of their doses (response "growth").
+        dose_columns: Columns of their doses (responses growth and viability).
         response_column: Column of the response.
         response_unit: What it is converted from: uM, nM, ln(uM), pIC50 ...; percent, fraction,
-            inhibition_percent ...; none: it is in the unit of its kind.
+            inhibition_percent ...; none: as the column is called (IC50 (nM)), else its kind's.
         weight_column: Column of the rows' weights.
         study_column: Column of the study.
         dose_unit: Unit of the doses; none: as the columns' names end ("conc_1 (nM)"), else uM.

@@ -32,6 +32,9 @@ _SHOWN = 3
 # log10 molar: what is in the wells of a screen, and where the middle of a screen's IC50s lies.
 _DOSES = (-12.5, -1.0)
 _MIDDLE = (-10.0, -3.0)
+# Of a few values: what no unit but another explains.
+_MIDDLE_OF_FEW = (-13.0, -1.0)
+_CONVERT = "convert them (in a table of your own, prepare table does: --response_unit)"
 
 
 @dataclass(frozen=True)
@@ -155,19 +158,19 @@ class Plausibility:
 
     def _unit(self, response_N: Floats) -> str | None:
         kind = self._kind
-        if len(response_N) < _FEW:
-            return None
         low, middle, high = np.quantile(response_N, (0.01, 0.5, 0.99))
         shown = f"half of the {kind.name} values are below {middle:.3g}, 98 % of them between "
         shown += f"{low:.3g} and {high:.3g}"
-        if kind.name in _POTENCIES and not _MIDDLE[0] <= middle <= _MIDDLE[1]:
+        few = len(response_N) < _FEW
+        bounds = _MIDDLE_OF_FEW if few else _MIDDLE
+        if kind.name in _POTENCIES and not bounds[0] <= middle <= bounds[1]:
             units = [u.name for u in _POTENCY_UNITS if _fits(u, low, middle, high)]
             guess = f": they look like {' or '.join(units)}" if units else ""
-            return f"{shown}, and log10 molar is expected{guess}; convert them (--response_unit)"
+            return f"{shown}, and log10 molar is expected{guess}; {_CONVERT}"
+        if few:
+            return None
         if kind.name in _PERCENTS and self._scale == 1 and low >= -1.5 and high <= 3:
-            return (
-                f"{shown}: they look like fractions, and {kind.unit} is expected; multiply by 100"
-            )
+            return f"{shown}: they look like fractions, and {kind.unit} is expected; {_CONVERT}"
         if kind.name == "auc" and high > 2:
             return (
                 f"{shown}: they look like percent, or an area that is not divided by the range of "
@@ -198,7 +201,7 @@ class Plausibility:
         if together > 0.3:
             return (
                 f"{kind.name} rises with the dose (correlation {together:.2f}): it looks like "
-                "inhibition, and what is left of the cells is expected; take 100 minus it"
+                "inhibition, and what is left of the cells is expected; {_CONVERT}"
             )
         return None
 

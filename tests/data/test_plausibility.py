@@ -74,6 +74,11 @@ def test_a_likely_wrong_unit_is_refused_and_can_be_intended(
     look(kind, values, doses, accept=["unit", "range"])
 
 
+def test_potencies_of_another_unit_are_told_of_few_values() -> None:
+    with pytest.raises(InputError, match=r"look like .*uM or nM.*--response_unit"):
+        look("ic50", np.array([3.0, 40.0]))
+
+
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
@@ -84,7 +89,8 @@ def test_a_likely_wrong_unit_is_refused_and_can_be_intended(
         ("combo_score", np.linspace(-1300, 1100, 50)),
         ("min_growth", np.linspace(-99, 130, 50)),
         ("other", np.linspace(-1e6, 1e6, 50)),
-        ("ic50", np.array([3.0, 4.0])),  # too few to tell
+        ("ic50", np.array([-2.5, -12.0, -1.5])),  # few, of potent and of weak compounds
+        ("auc", np.array([0.1, 0.2])),  # too few to tell
     ],
 )
 def test_ordinary_measurements_pass(kind: str, values: Numbers) -> None:
