@@ -232,7 +232,7 @@ def screen(
     files = EntityFiles(
         _several(drugs), None, profiles, genes, chemistry, _several(cell_names), merge_duplicates
     )
-    request = ScreenRequest(responses, response, files, slots)
+    request = ScreenRequest(responses, response, files, slots, wells)
     target = Target(out, {"command": invocation()}, overwrite, accept)
     _say_done(prepare_screen(request, screen_formats(wells), target))
 

@@ -45,7 +45,7 @@ def describe_drugs(
         annotations["mechanism"] = mechanisms
     if not any(file.has_smiles for file in table.files):
         if chemistry:
-            logger.info("--drugs: no structures, so no features from structures")
+            logger.info("drugs: no structures, so no features from structures")
         return annotations, []
     annotations["smiles"] = smiles = [drug.smiles if drug else None for drug in drugs]
     annotations["inchikey"] = keys = [drug.key if drug else None for drug in drugs]

@@ -56,8 +56,9 @@ _SALT = re.compile(
 )
 # Nearest spellings are looked for among at most so many names.
 _NEAR = 20_000
-# Examples of a way that is no guess.
+# Examples of a way that is no guess, and guesses, of which dataset.json has all.
 _SHOWN = 3
+_GUESSES = 30
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,14 @@ class DrugReport(JoinReport):
     notes: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """Say it for people: how many by which way, every guess, and what was not found."""
+        """Say it for people: how many by which way, the guesses, and what was not found."""
         total = len(self.matched) + len(self.unmatched)
         lines = [f"{self.what}: {len(self.matched)} of {total} matched"]
         for way, (words, guess) in WAYS.items():
             found = [(name, self.matched[name]) for name, w in self.ways.items() if w == way]
             if found:
                 told = [f"{a} = {b}" for a, b in found if a != b]
-                shown = told if guess else told[:_SHOWN]
+                shown = told[: _GUESSES if guess else _SHOWN]
                 more = " ..." if len(shown) < len(told) else ""
                 examples = f": {', '.join(shown)}{more}" if shown else ""
                 lines.append(f"  {len(found)} {words}{examples}")

@@ -112,6 +112,15 @@ def test_every_guess_is_shown_and_kept(find: Find) -> None:
     ]
 
 
+def test_thousands_of_guesses_do_not_fill_the_log(find: Find) -> None:
+    names = [f"Drug-{i}" for i in range(200)]
+    _, report = find(names, "name,MOA\n" + "".join(f"drug {i},x\n" for i in range(200)))
+    said = "\n".join(report.lines())
+    assert "Drug-29 = drug 29 ..." in said
+    assert "Drug-30 " not in said
+    assert len(report.to_plain()["guessed"]) == 200
+
+
 def test_mirror_images_and_esters_are_not_guessed(find: Find) -> None:
     text = "NAME,SMILES\n(+)-JQ1,CC\nβ-Lapachone,CCC\nMegestrol acetate,CCCC\n"
     _, report = find(["JQ1", "(-)-JQ1", "Lapachone", "Megestrol", "(+)JQ1"], text)

@@ -352,7 +352,7 @@ def test_doses_in_a_unit_that_is_not_read_are_not_taken_for_micromolar(
 
 
 def test_a_logarithm_of_unknown_base_is_refused(prepare: Prepare) -> None:
-    with pytest.raises(InputError, match="column 'log_IC50_uM'.*log to which base"):
+    with pytest.raises(InputError, match=r"column 'log_IC50_uM'.*log to which base"):
         prepare("cell,drug,log_IC50_uM\nA,x,1\n", kind="ic50")
     with pytest.raises(InputError, match="no column that reads as 'ic50'"):
         prepare("cell,drug,ln_IC50\nA,x,1\n", kind="ic50")
