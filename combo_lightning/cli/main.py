@@ -161,5 +161,18 @@ def parse_command(name: str, arguments: Sequence[str]) -> Callable[[], int | Non
     for name in getattr(module, "REPEATED", ()):
         # jsonargparse appends with `--name+` what it would replace with `--name`.
         arguments = [re.sub(rf"^--{name}(?=$|=)", f"--{name}+", word) for word in arguments]
-    values = parser.parse_args(list(arguments))
+    arguments = _bracketed(arguments, getattr(module, "LISTS", ()))
+    values = parser.parse_args(arguments)
     return partial(choices[values.source], **values[values.source].as_dict())
+
+
+def _bracketed(arguments: Sequence[str], lists: Sequence[str]) -> list[str]:
+    """Put the brackets of a list around what stands without, as in ``--accept unit,range``."""
+    words = list(arguments)
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        at = place + (not equals)
+        value = value if equals else words[at] if at < len(words) else ""
+        if option.removeprefix("--") in lists and re.fullmatch(r"\w[\w,]*", value):
+            words[at] = f"{option}=[{value}]" if equals else f"[{value}]"
+    return words

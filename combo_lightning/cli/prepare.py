@@ -379,3 +379,5 @@ SUBCOMMANDS = {
 }
 # Options that are given once for each of their values.
 REPEATED = ("features", "slice", "test_features")
+# Options whose values stand in brackets, which may be left out.
+LISTS = ("accept", "chemistry")

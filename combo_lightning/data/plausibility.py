@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from combo_lightning.data.plates import PlateReadings
 from combo_lightning.data.schema import ResponseKind, dose_columns, drug_columns
@@ -96,6 +97,8 @@ class Plausibility:
         self._scale = 100.0 if kind.unit.startswith("fraction growth") else 1.0
         self._responses: list[Floats] = []
         self._doses: list[Floats] = []
+        self._treated: list[npt.NDArray[np.int64]] = []
+        self._combinations: dict[tuple[str | None, ...], int] = {}
         self._rows = 0
         self._impossible: list[str] = []
         self._impossible_rows = 0
@@ -131,8 +134,16 @@ class Plausibility:
         kept = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
         self._responses.append(response_N[kept])
         self._doses.append(dose_NK[kept])
+        if self._kind.per_dose:
+            self._treated.append(self._combinations_of(table.take(pa.array(kept))))
         self._plates.see(table)
         self._rows += count
+
+    def _combinations_of(self, table: Any) -> npt.NDArray[np.int64]:
+        """Number the drugs of each row."""
+        slots = [table.column(name).to_pylist() for name in drug_columns(self._num_slots)]
+        known = self._combinations
+        return np.array([known.setdefault(row, len(known)) for row in zip(*slots, strict=True)])
 
     def judge(self) -> None:
         """Refuse what is implausible and was not said to be intended.
@@ -154,7 +165,8 @@ class Plausibility:
         for name, look in found.items():
             problem = None if name in self._accept else look()
             if problem:
-                raise InputError(f"{problem}; if that is intended, add --accept [{name}]")
+                accepted = ",".join(c for c in CHECKS if c == name or c in self._accept)
+                raise InputError(f"{problem}; if that is intended, add --accept [{accepted}]")
 
     def _unit(self, response_N: Floats) -> str | None:
         kind = self._kind
@@ -195,13 +207,17 @@ class Plausibility:
             )
         if not kind.per_dose:
             return None
-        # One drug at a time, so that a potent one at low doses tells nothing.
+        # Within each drug or combination, so that a potent one at low doses tells nothing.
         dose_N = np.nanmax(np.where(np.isnan(dose_NK), -np.inf, dose_NK), axis=1)
-        together = _correlation(dose_N, response_N)
+        there = np.isfinite(dose_N)
+        treated_N = np.concatenate(self._treated)[there]
+        together = _correlation(
+            _centred(dose_N[there], treated_N), _centred(response_N[there], treated_N)
+        )
         if together > 0.3:
             return (
                 f"{kind.name} rises with the dose (correlation {together:.2f}): it looks like "
-                "inhibition, and what is left of the cells is expected; {_CONVERT}"
+                f"inhibition, and what is left of the cells is expected; {_CONVERT}"
             )
         return None
 
@@ -266,7 +282,13 @@ def _fits(unit: _Unit, low: float, middle: float, high: float) -> bool:
     return _MIDDLE[0] <= b <= _MIDDLE[1] and least >= -13 and most <= 1
 
 
+def _centred(values_N: Floats, code_N: npt.NDArray[np.int64]) -> Floats:
+    """Take the mean of those of equal code from values."""
+    count = np.maximum(np.bincount(code_N), 1)
+    return np.asarray(values_N - (np.bincount(code_N, values_N) / count)[code_N])
+
+
 def _correlation(a: Floats, b: Floats) -> float:
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
+    if not len(a) or np.ptp(a) < 1e-9 or np.ptp(b) < 1e-9:
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])

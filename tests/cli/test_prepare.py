@@ -235,8 +235,11 @@ def test_implausible_measurements_are_refused_with_the_option_that_accepts_them(
     assert "ln uM, as GDSC's LN_IC50" in refused.output
     assert "if that is intended, add --accept [unit]" in refused.output
     assert not (tmp_path / "out").exists()
-    accepted = run_here(*command, tmp_path / "out", "--accept", "[unit,range]")
-    assert accepted.code == 0, accepted.output
+    refused = run_here(*command, tmp_path / "out", "--accept", "unit")
+    assert "if that is intended, add --accept [unit,range]" in refused.output
+    for words in (["--accept", "[unit,range]"], ["--accept=unit,range"]):
+        accepted = run_here(*command, tmp_path / "out", *words, "--overwrite", "true")
+        assert accepted.code == 0, accepted.output
 
 
 def test_a_row_that_cannot_be_is_named_by_its_line(run_here: RunHere, tmp_path: Path) -> None:

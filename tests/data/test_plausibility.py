@@ -97,6 +97,17 @@ def test_ordinary_measurements_pass(kind: str, values: Numbers) -> None:
     look(kind, values)
 
 
+def test_a_potent_drug_at_low_doses_beside_a_weak_one_at_high_ones_is_no_wrong_direction() -> None:
+    doses = np.tile([-9.0, -8.0, -5.0, -4.0], 25)
+    drugs = np.tile(["potent", "potent", "weak", "weak"], 25)
+    left = np.tile([30.0, 10.0, 100.0, 95.0], 25) + np.random.default_rng(1).normal(0, 3, 100)
+    look("viability", left, doses, drug_1=drugs)
+    with pytest.raises(
+        InputError, match=r"rises with the dose .*\(in a table of your own, .*unit\)"
+    ):
+        look("viability", 100 - left, doses, drug_1=drugs)
+
+
 def test_a_response_that_runs_the_wrong_way_is_refused() -> None:
     doses = np.tile([-8.0, -7.0, -6.0, -5.0], 25)
     inhibition = 20 * (doses + 8) + np.random.default_rng(1).normal(0, 5, 100)

@@ -195,10 +195,10 @@ def prepare_screen(
             "states; leave the option out"
         )
     source = found.open(request.path, kind.name)
-    slots = request.slots or source.num_slots
+    slots = source.num_slots if request.slots is None else request.slots
     if slots < source.num_slots:
         raise InputError(
-            f"--slots {slots}: {found.name} combines up to {source.num_slots} drugs in a row"
+            f"--slots {slots}: the rows of {found.name} need {source.num_slots}; give that or more"
         )
     with target.writer(kind, slots) as writer:
         for rows in source.rows():
