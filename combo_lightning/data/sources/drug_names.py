@@ -122,11 +122,8 @@ def find_drugs(
     wanted = list(dict.fromkeys(wanted))
     index = _Index(table, min(told.values(), default=len(table)))
     hits = _hits_by_way(wanted, index, told, nsc_only=nsc_only)
-    found: dict[str, tuple[str, list[int]]] = {}
-    for name in wanted:
-        way = next((w for w in WAYS if hits[w].get(name)), None)
-        if way is not None:
-            found[name] = (way, hits[way][name])
+    first = {name: next((w for w in WAYS if hits[w].get(name)), None) for name in wanted}
+    found = {name: (way, hits[way][name]) for name, way in first.items() if way is not None}
     clusters = _join_files(index, {row for _, rows in found.values() for row in rows})
     notes: list[str] = []
     drugs: list[Drug | None] = []
@@ -145,8 +142,7 @@ def find_drugs(
             notes += dict.fromkeys(drug.notes)
             if any(row < index.size for row in drug.rows):
                 matched[name] = drug.name
-        if candidates:
-            ways[name] = way
+        ways |= {name: way} if candidates else {}
         drugs.append(drug)
     unmatched = _nearest([n for n in wanted if n not in matched], index)
     return drugs, DrugReport(what, matched, unmatched, ways=ways, notes=notes)

@@ -44,6 +44,15 @@ class EntityFiles:
     cell_names: Sequence[Path] = ()
     merge_duplicates: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse genes of nothing.
+
+        Raises:
+            InputError: If there is a list of genes and no expression.
+        """
+        if self.genes is not None and "expression" not in self.profiles:
+            raise InputError("--genes: there is no --expression whose genes it could keep")
+
     def sources(self) -> list[SourceFile]:
         """Describe every file that is given."""
         given = [
@@ -120,9 +129,8 @@ def build_drugs(
         return build_entities("drug", ids, {"name": list(ids)}, []), []
     given = [read_drug_files(files.drugs, "--drugs")] if files.drugs else []
     table = DrugTable.join([*given, *([] if own is None else [own])])
-    first = len(given[0]) if given else 0
     names = [] if own is None else own.rows.column("name").to_pylist()
-    told = {name: first + row for row, name in enumerate(names)}
+    told = {name: row for row, name in enumerate(names, start=len(table) - len(names))}
     drugs, report = find_drugs(ids, table, "drugs in --drugs", nsc_only=nsc_only, told=told)
     shown = ", ".join(str(path) for path in files.drugs)
     if files.drugs and not report.matched:

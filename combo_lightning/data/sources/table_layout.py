@@ -113,13 +113,7 @@ def lay_out(table: UserTable, mapping: TableMapping, kind: ResponseKind) -> Layo
     drugs = _slots(table, mapping.drugs, (_DRUG, _SINGLE_DRUG), "drug")
     if not drugs:
         raise InputError(_no_column(table, "drug_1", "--drug_columns"))
-    doses = _slots(table, mapping.doses, (_DOSE, _SINGLE_DOSE), "dose") if kind.per_dose else []
-    if kind.per_dose and len(doses) != len(drugs):
-        raise InputError(
-            f"{table.where} has {len(drugs)} drug columns ({', '.join(drugs)}) and {len(doses)} "
-            f"dose columns ({', '.join(doses) or 'none'}); a response of kind '{kind.name}' needs "
-            "one dose column a drug: name them with --dose_columns"
-        )
+    doses = _doses(table, mapping, kind, drugs)
     extra = {
         role: table.require(named, f"--{role}_column")
         if named
@@ -158,6 +152,32 @@ def lay_out(table: UserTable, mapping: TableMapping, kind: ResponseKind) -> Layo
         drugs, doses, unit, cell, [response], extra["weight"], extra["study"], plate,
         _response_unit(table, response, kind, mapping.response_unit),
     )  # fmt: skip
+
+
+def _doses(
+    table: UserTable, mapping: TableMapping, kind: ResponseKind, drugs: Sequence[str]
+) -> list[str]:
+    """Find the columns of doses, one a drug, if the response has them.
+
+    Raises:
+        InputError: If there are not as many, or options speak of doses where there are none.
+    """
+    if kind.per_dose:
+        doses = _slots(table, mapping.doses, (_DOSE, _SINGLE_DOSE), "dose")
+        if len(doses) != len(drugs):
+            raise InputError(
+                f"{table.where} has {len(drugs)} drug columns ({', '.join(drugs)}) and "
+                f"{len(doses)} dose columns ({', '.join(doses) or 'none'}); a response of kind "
+                f"'{kind.name}' needs one dose column a drug: name them with --dose_columns"
+            )
+        return doses
+    if mapping.doses or mapping.dose_unit:
+        option = "--dose_columns" if mapping.doses else "--dose_unit"
+        raise InputError(
+            f"{option}: a response of kind '{kind.name}' has no doses; leave it out, or say "
+            "--response growth or viability"
+        )
+    return []
 
 
 def _response_names(kind: ResponseKind) -> list[str]:

@@ -363,3 +363,11 @@ def test_what_viability_cannot_become_names_the_option(prepare: Prepare) -> None
     message = "--response_unit viability_percent: viability cannot be converted to growth"
     with pytest.raises(InputError, match=message):
         prepare(text, kind="growth", response="viability", response_unit="viability_percent")
+
+
+@pytest.mark.parametrize("option", [{"doses": ["dose"]}, {"dose_unit": "nM"}])
+def test_options_of_doses_are_refused_where_there_are_none(
+    prepare: Prepare, option: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match=r"--dose_\w+: a response of kind 'ic50' has no doses"):
+        prepare("cell,drug,dose,ic50\nA,x,1,-6\n", kind="ic50", **option)
