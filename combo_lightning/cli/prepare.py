@@ -379,5 +379,5 @@ SUBCOMMANDS = {
 }
 # Options that are given once for each of their values.
 REPEATED = ("features", "slice", "test_features")
-# Options whose values stand in brackets, which may be left out.
-LISTS = ("accept", "chemistry")
+# Options that take several values, in brackets; those of plain words may lack them.
+LISTS = ("accept", "chemistry", "drugs", "cell_names", "drug_columns", "dose_columns")

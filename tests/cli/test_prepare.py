@@ -113,7 +113,8 @@ def test_each_response_of_the_growth_file_has_its_kind(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--drugs", "nowhere.csv"), "--drugs: there is no file nowhere.csv"),
+        (("--cell_names", "nowhere.csv"), "--cell_names: there is no file nowhere.csv"),
+        (("--drugs", "other.csv"), "--drugs is given twice, and only the last would count"),
         (("--scores", "scores.csv"), "--scores: there is no file scores.csv"),
         (("--chemistry", "[morgen]"), "morgen"),
         (("--genes", "x.txt", "--expression", "y.txt"), "--expression: there is no file y.txt"),
