@@ -129,6 +129,7 @@ def find_drugs(
     drugs: list[Drug | None] = []
     matched: dict[str, str] = {}
     ways: dict[str, str] = {}
+    doubts: list[str] = []
     for name in wanted:
         way, rows = found.get(name, ("", []))
         label = f"NSC {name}" if nsc_only and name.isdigit() else name
@@ -136,14 +137,21 @@ def find_drugs(
         known = Drug.of(table, own, label) if own else None
         candidates = [Drug.of(table, [*clusters[row], *own], label) for row in rows]
         candidates = _not_contradicted(candidates, known, way)
-        drug = _only_one(label, way, candidates, table) if candidates else known
+        try:
+            drug = _only_one(label, way, candidates, table) if candidates else known
+            drug = drug and _structure_by_name(drug, index, notes)
+        except _TwoCompounds as error:
+            doubts.append(str(error))
+            continue
         if drug is not None:
-            drug = _structure_by_name(drug, index, notes)
             notes += dict.fromkeys(drug.notes)
             if any(row < index.size for row in drug.rows):
                 matched[name] = drug.name
         ways |= {name: way} if candidates else {}
         drugs.append(drug)
+    if doubts:
+        more = f" (so could {len(doubts) - 1} more drugs)" if len(doubts) > 1 else ""
+        raise InputError(doubts[0] + more)
     unmatched = _nearest([n for n in wanted if n not in matched], index)
     return drugs, DrugReport(what, matched, unmatched, ways=ways, notes=notes)
 
@@ -153,6 +161,10 @@ def _not_contradicted(candidates: list[Drug], known: Drug | None, way: str) -> l
     if known is None or not known.key or not candidates or not WAYS[way][1]:
         return candidates
     return [other for other in candidates if same_compound(known, other)]
+
+
+class _TwoCompounds(InputError):
+    """A name fits two compounds."""
 
 
 class _Index:
@@ -303,13 +315,13 @@ def _only_one(label: str, way: str, candidates: Sequence[Drug], table: DrugTable
     """Make one of several candidates.
 
     Raises:
-        InputError: If they are two compounds.
+        _TwoCompounds: If they are.
     """
     first = candidates[0]
     for other in candidates[1:]:
         if not same_compound(first, other):
             twice = " stands twice and the rows disagree:" if way in IDENTIFIERS else ""
-            raise InputError(
+            raise _TwoCompounds(
                 f"{label}{twice} could be {_describe(first, table)}, or "
                 f"{_describe(other, table)}; name the drug by an identifier that only one of them "
                 "has, or take the other out"

@@ -176,6 +176,12 @@ def test_a_name_of_two_compounds_is_refused_with_both(find: Find) -> None:
         find(["twin"], "1\ttwin\n2\ttwin\n")
 
 
+def test_all_names_of_two_compounds_are_counted(find: Find) -> None:
+    text = "name,SMILES\n" + "".join(f"{n},{s}\n" for n in "abc" for s in ("CCO", "CCN"))
+    with pytest.raises(InputError, match=r"^a could be .*or take the other out \(so could 2 more"):
+        find(["a", "b", "c"], text)
+
+
 def test_one_number_of_two_compounds_is_refused(find: Find) -> None:
     with pytest.raises(InputError, match="NSC 1 stands twice and the rows disagree"):
         find(["1"], "NSC,NAME,SMILES\n1,a,CCO\n1,b,CCN\n", nsc_only=True)
