@@ -159,8 +159,43 @@ def parse_command(name: str, arguments: Sequence[str]) -> Callable[[], int | Non
         sub = ArgumentParser(description=(function.__doc__ or "").split("\n")[0])
         sub.add_function_arguments(function, as_positional=positional)
         subcommands.add_subcommand(choice, sub)
+    lists = getattr(module, "LISTS", ())
+    _refuse_given_twice(arguments, lists)
     for name in getattr(module, "REPEATED", ()):
         # jsonargparse appends with `--name+` what it would replace with `--name`.
         arguments = [re.sub(rf"^--{name}(?=$|=)", f"--{name}+", word) for word in arguments]
-    values = parser.parse_args(list(arguments))
+    arguments = _bracketed(arguments, lists)
+    values = parser.parse_args(arguments)
     return partial(choices[values.source], **values[values.source].as_dict())
+
+
+def _bracketed(arguments: Sequence[str], lists: Sequence[str]) -> list[str]:
+    """Put the brackets of a list around what stands without, as in ``--accept unit,range``."""
+    words = list(arguments)
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        at = place + (not equals)
+        value = value if equals else words[at] if at < len(words) else ""
+        plain = value != "null" and re.fullmatch(r"[A-Za-z]\w*(,[A-Za-z]\w*)*", value)
+        if option.removeprefix("--") in lists and plain:
+            words[at] = f"{option}=[{value}]" if equals else f"[{value}]"
+    return words
+
+
+def _refuse_given_twice(arguments: Sequence[str], lists: Sequence[str]) -> None:
+    """Refuse options of lists that are given again, of which only the last would count.
+
+    Args:
+        arguments: The command line.
+        lists: Options that take several values in brackets.
+
+    Raises:
+        InputError: If one is given twice.
+    """
+    options = [word.partition("=")[0] for word in arguments]
+    for name in lists:
+        if options.count(f"--{name}") > 1:
+            raise InputError(
+                f"--{name} is given twice, and only the last would count; give its values in "
+                f"brackets: --{name} '[a,b]'"
+            )

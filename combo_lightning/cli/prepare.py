@@ -107,7 +107,7 @@ def screen(
     from combo_lightning.data.sources.screen_formats import screen_formats
 
     files = _entity_files(None, **entities)
-    request = ScreenRequest(responses, response, files, slots)
+    request = ScreenRequest(responses, response, files, slots, wells)
     target = Target(out, {"command": invocation()}, overwrite, accept)
     _say_done(prepare_screen(request, screen_formats(wells), target))
 
@@ -145,10 +145,10 @@ def table(
             ChEMBL's exports, SMILES lists; several as '[a,b]' are joined.
         cell_column: Column of the cell line; none: guessed by name, as are the others.
         drug_columns: Columns of the drugs, slot by slot.
-        dose_columns: Columns of their doses (response "growth").
+        dose_columns: Columns of their doses (responses growth and viability).
         response_column: Column of the response.
         response_unit: What it is converted from: uM, nM, ln(uM), pIC50 ...; percent, fraction,
-            inhibition_percent ...; none: it is in the unit of its kind.
+            inhibition_percent ...; none: as the column is called (IC50 (nM)), else its kind's.
         weight_column: Column of the rows' weights.
         study_column: Column of the study.
         dose_unit: Unit of the doses; none: as the columns' names end ("conc_1 (nM)"), else uM.
@@ -309,3 +309,5 @@ SUBCOMMANDS = {
 }
 # Options that are given once for each of their values.
 REPEATED = ("features", "slice", "test_features")
+# Options that take several values, in brackets; those of plain words may lack them.
+LISTS = ("accept", "chemistry", "drugs", "cell_names", "drug_columns", "dose_columns")

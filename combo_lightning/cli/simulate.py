@@ -1,6 +1,7 @@
 """``combo-lightning simulate``: write a screen with a known truth."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -44,13 +45,19 @@ def run(
             would measure it: each in some of the lines and drugs, in its own scale.
         raw: Write raw files instead: dose-level wells in the 29 columns of NCI's
             ComboDrugGrowth (all of them: the response does not matter), drugs, cell lines,
-            expression; with --response ic50 curves, expression and drugs in GDSC's layout.
+            expression; with --response ic50 or zscore curves, expression and drugs in GDSC's
+            layout.
         overwrite: Replace what is there.
 
     Raises:
         InputError: If options contradict each other.
     """
-    from combo_lightning.data.simulator import preset_config, simulate, write_simulation
+    from combo_lightning.data.simulator import (
+        SINGLE_DRUG,
+        preset_config,
+        simulate,
+        write_simulation,
+    )
     from combo_lightning.errors import InputError
 
     if raw and studies is not None:
@@ -66,15 +73,16 @@ def run(
         ceiling_r2=ceiling_r2,
         seed=seed,
     )
-    if raw and config.response == "ic50":
+    if raw and config.response in SINGLE_DRUG:
         from combo_lightning.data.simulator_gdsc import CURVES, EXPRESSION, write_gdsc
 
-        reached = write_gdsc(config, out, overwrite=overwrite)
+        reached = write_gdsc(replace(config, response="ic50"), out, overwrite=overwrite)
         shown = ", ".join(f"{score:.3f} on {kind}" for kind, score in reached.items())
         sys.stdout.write(
             f"wrote {out}; the true function reaches R2 {shown}\n"
-            f"next: combo-lightning prepare screen --responses {out}/{CURVES} --response ic50 "
-            f"--drugs {out}/drugs.csv --expression {out}/{EXPRESSION} --out NAME\n"
+            f"next: combo-lightning prepare screen --responses {out}/{CURVES} "
+            f"--response {config.response} --drugs {out}/drugs.csv "
+            f"--expression {out}/{EXPRESSION} --out NAME\n"
         )
         return
     if raw:

@@ -44,6 +44,10 @@ class KnownLine:
     tissue: str | None = None
 
 
+# The first levels of a table are found by spelling, the others by key.
+_BY_KEY = 2
+
+
 @dataclass
 class _Table:
     """One table's lines, found by name, by any name, and by the keys of both."""
@@ -133,11 +137,44 @@ class KnownLines:
             return frozenset(self._root(n) for n in self._by_identifier[found]), found[0]
         key = self._key(name)
         for table in self._tables:
-            for level, text in zip(table.levels, (name, name, key, key), strict=True):
+            for place, level in enumerate(table.levels):
+                text = name if place < _BY_KEY else key
                 numbers = level.get(text, ()) if text else ()
-                if numbers:
-                    return frozenset(self._root(n) for n in numbers), table.title
+                lines = frozenset(self._root(n) for n in numbers)
+                if place >= _BY_KEY:
+                    lines = self._not_contradicted(lines, name)
+                if lines:
+                    return lines, table.title
         return frozenset(), ""
+
+    def _not_contradicted(self, lines: frozenset[int], name: str) -> frozenset[int]:
+        """Leave out lines of a name's key that another table, which spells the name, tells apart.
+
+        GDSC's T-T is not TT, which Model.csv has too: their COSMIC ids differ.
+        """
+        levels = (level for table in self._tables for level in table.levels[:_BY_KEY])
+        spelled = frozenset(self._root(n) for level in levels for n in level.get(name, ()))
+        if spelled & lines:
+            return spelled & lines
+        told = [self._identifiers(number) for number in spelled]
+        return frozenset(
+            line
+            for line in lines
+            if not any(
+                own[kind].isdisjoint(values)
+                for own in told
+                for kind, values in self._identifiers(line).items()
+                if kind in own
+            )
+        )
+
+    def _identifiers(self, root: int) -> dict[str, set[str]]:
+        """Give a line's identifiers by kind."""
+        names = (name for line in self._members[root] for name in (line.name, *line.others))
+        known: dict[str, set[str]] = {}
+        for kind, value in filter(None, map(identifier, names)):
+            known.setdefault(kind, set()).add(value)
+        return known
 
     def describe(self, number: int) -> str:
         """Name a line for people: as its table does, with its first identifier."""

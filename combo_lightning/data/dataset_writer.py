@@ -6,11 +6,13 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -177,12 +179,16 @@ class DatasetWriter:
                     + ("one finite dose for each drug" if self._kind.per_dose else "no doses")
                 )
 
-    def rename_drugs(self, names: Mapping[str, str]) -> None:
+    def rename_drugs(self, names: Mapping[str, str]) -> int:
         """Give drugs of the rows that are written other ids.
 
         Args:
             names: Old id to new id.
+
+        Returns:
+            How many rows then hold a drug twice that held two.
         """
+        twice = 0
         self._parquet.close()
         path = self._aside / RESPONSES
         written = pq.ParquetFile(path)
@@ -191,13 +197,17 @@ class DatasetWriter:
         old, new = pa.array(list(names), pa.string()), pa.array(list(names.values()), pa.string())
         for batch in written.iter_batches():
             table = pa.Table.from_batches([batch])
+            before = _equal_slots(table, self._num_slots)
             for name in drug_columns(self._num_slots):
                 ids = table.column(name).cast(pa.string())
                 renamed = pc.coalesce(new.take(pc.index_in(ids, value_set=old)), ids)
                 place = table.schema.get_field_index(name)
                 table = table.set_column(place, name, renamed)
-            self._parquet.write_table(table.cast(self._schema))
+            table = table.cast(self._schema)
+            twice += int((_equal_slots(table, self._num_slots) & ~before).sum())
+            self._parquet.write_table(table)
         self._ids["drug"] = {names.get(drug, drug) for drug in self._ids["drug"]}
+        return twice
 
     def finish(
         self,
@@ -265,3 +275,13 @@ class DatasetWriter:
             shutil.rmtree(self._out)
         os.replace(self._aside, self._out)
         return self._out
+
+
+def _equal_slots(table: Any, num_slots: int) -> npt.NDArray[np.bool_]:
+    """Tell which rows hold a drug in two slots."""
+    slots = [table.column(name).cast(pa.string()) for name in drug_columns(num_slots)]
+    equal = np.zeros(len(table), dtype=bool)
+    for one, other in combinations(slots, 2):
+        same = pc.equal(one, other).fill_null(False)  # noqa: FBT003  Arrow's
+        equal |= same.to_numpy()
+    return equal

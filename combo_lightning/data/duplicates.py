@@ -43,7 +43,9 @@ def merge_duplicates(writer: DatasetWriter, drugs: Entities) -> Entities:
     if not names:
         return drugs
     logger.info("merged %d drugs: %s", len(names), "; ".join(" = ".join(g) for g in groups))
-    writer.rename_drugs(names)
+    twice = writer.rename_drugs(names)
+    if twice:
+        logger.warning("%d rows combine a compound with itself since drugs were merged", twice)
     kept = [i for i, drug in enumerate(drugs.ids) if drug not in names]
     words = dict(zip(drugs.ids, drugs.synonyms(), strict=True))
     called = dict(zip(drugs.ids, drugs.annotation("name"), strict=True))

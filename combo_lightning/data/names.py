@@ -213,6 +213,8 @@ class Offered:
         return by_line, told
 
     def nearest(self, name: str) -> str | None:
-        """Give the offered name whose key is nearest, if any is near."""
+        """Give the offered name whose key is nearest, if any is near; to identifiers none is."""
+        if self._key is cell_key and identifier(name) is not None:
+            return None
         nearest = get_close_matches(self._key(name), self._by_key, n=1, cutoff=0.6)
         return self._by_key[nearest[0]][0] if nearest else None

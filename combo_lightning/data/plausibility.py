@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from combo_lightning.data.plates import PlateReadings
 from combo_lightning.data.schema import ResponseKind, dose_columns, drug_columns
@@ -32,6 +33,9 @@ _SHOWN = 3
 # log10 molar: what is in the wells of a screen, and where the middle of a screen's IC50s lies.
 _DOSES = (-12.5, -1.0)
 _MIDDLE = (-10.0, -3.0)
+# Of a few values: what no unit but another explains.
+_MIDDLE_OF_FEW = (-13.0, -1.0)
+_CONVERT = "convert them (in a table of your own, prepare table does: --response_unit)"
 
 
 # What people have where log10 molar is expected, as --response_unit names it.
@@ -50,7 +54,6 @@ _POSSIBLE = {
     "lc50": (-20.0, 6.0),
     "zscore": (-50.0, 50.0),
 }
-_CONVERT = "convert them (a table of your own: --response_unit)"
 # Growth and viability stay measurements of a plate: a little below what can be is noise.
 _TOLERANCE = 0.5
 
@@ -77,6 +80,8 @@ class Plausibility:
         self._scale = 100.0 if kind.unit.startswith("fraction growth") else 1.0
         self._responses: list[Floats] = []
         self._doses: list[Floats] = []
+        self._treated: list[npt.NDArray[np.int64]] = []
+        self._combinations: dict[tuple[str | None, ...], int] = {}
         self._rows = 0
         self._impossible: list[str] = []
         self._impossible_rows = 0
@@ -112,8 +117,16 @@ class Plausibility:
         kept = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
         self._responses.append(response_N[kept])
         self._doses.append(dose_NK[kept])
+        if self._kind.per_dose:
+            self._treated.append(self._combinations_of(table.take(pa.array(kept))))
         self._plates.see(table)
         self._rows += count
+
+    def _combinations_of(self, table: Any) -> npt.NDArray[np.int64]:
+        """Number the drugs of each row."""
+        slots = [table.column(name).to_pylist() for name in drug_columns(self._num_slots)]
+        known = self._combinations
+        return np.array([known.setdefault(row, len(known)) for row in zip(*slots, strict=True)])
 
     def judge(self) -> None:
         """Refuse what is implausible and was not said to be intended.
@@ -135,23 +148,24 @@ class Plausibility:
         for name, look in found.items():
             problem = None if name in self._accept else look()
             if problem:
-                raise InputError(f"{problem}; if that is intended, add --accept [{name}]")
+                accepted = ",".join(c for c in CHECKS if c == name or c in self._accept)
+                raise InputError(f"{problem}; if that is intended, add --accept [{accepted}]")
 
     def _unit(self, response_N: Floats) -> str | None:
         kind = self._kind
-        if len(response_N) < _FEW:
-            return None
         low, middle, high = np.quantile(response_N, (0.01, 0.5, 0.99))
         shown = f"half of the {kind.name} values are below {middle:.3g}, 98 % of them between "
         shown += f"{low:.3g} and {high:.3g}"
-        if kind.name in _POTENCIES and not _MIDDLE[0] <= middle <= _MIDDLE[1]:
+        few = len(response_N) < _FEW
+        bounds = _MIDDLE_OF_FEW if few else _MIDDLE
+        if kind.name in _POTENCIES and not bounds[0] <= middle <= bounds[1]:
             units = [unit for unit in _POTENCY_UNITS if _fits(kind, unit, (low, middle, high))]
             guess = f": they look like {' or '.join(units)}" if units else ""
             return f"{shown}, and log10 molar is expected{guess}; {_CONVERT}"
+        if few:
+            return None
         if kind.name in _PERCENTS and self._scale == 1 and low >= -1.5 and high <= 3:
-            return (
-                f"{shown}: they look like fractions, and {kind.unit} is expected; multiply by 100"
-            )
+            return f"{shown}: they look like fractions, and {kind.unit} is expected; {_CONVERT}"
         if kind.name == "auc" and high > 2:
             return (
                 f"{shown}: they look like percent, or an area that is not divided by the range of "
@@ -176,13 +190,17 @@ class Plausibility:
             )
         if not kind.per_dose:
             return None
-        # One drug at a time, so that a potent one at low doses tells nothing.
+        # Within each drug or combination, so that a potent one at low doses tells nothing.
         dose_N = np.nanmax(np.where(np.isnan(dose_NK), -np.inf, dose_NK), axis=1)
-        together = _correlation(dose_N, response_N)
+        there = np.isfinite(dose_N)
+        treated_N = np.concatenate(self._treated)[there]
+        together = _correlation(
+            _centred(dose_N[there], treated_N), _centred(response_N[there], treated_N)
+        )
         if together > 0.3:
             return (
                 f"{kind.name} rises with the dose (correlation {together:.2f}): it looks like "
-                "inhibition, and what is left of the cells is expected; take 100 minus it"
+                f"inhibition, and what is left of the cells is expected; {_CONVERT}"
             )
         return None
 
@@ -245,7 +263,13 @@ def _fits(kind: ResponseKind, unit: str, quantiles: tuple[float, float, float]) 
     return bool(_MIDDLE[0] <= middle <= _MIDDLE[1] and low >= -13 and high <= 1)
 
 
+def _centred(values_N: Floats, code_N: npt.NDArray[np.int64]) -> Floats:
+    """Take the mean of those of equal code from values."""
+    count = np.maximum(np.bincount(code_N), 1)
+    return np.asarray(values_N - (np.bincount(code_N, values_N) / count)[code_N])
+
+
 def _correlation(a: Floats, b: Floats) -> float:
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
+    if not len(a) or np.ptp(a) < 1e-9 or np.ptp(b) < 1e-9:
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])

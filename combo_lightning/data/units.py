@@ -199,8 +199,10 @@ def response_converter(kind: ResponseKind, unit: str, option: str) -> Callable[[
     if quantity is not None:
         have = f"{quantity}_{unit}" if unit in scales else unit
         if have in RESPONSE_UNITS:
-            # Refused here where it cannot be, not at the first row.
-            convert_response(np.zeros(1), have, f"{quantity}_percent")
+            try:  # refused here where it cannot be, not at the first row
+                convert_response(np.zeros(1), have, f"{quantity}_percent")
+            except InputError as error:
+                raise InputError(f"{option} {unit}: {error}") from error
             return lambda values: convert_response(values, have, f"{quantity}_percent")
         names = [*scales, *RESPONSE_UNITS]
     elif kind.unit in ("fraction", "percentage points", "percent inhibition"):

@@ -113,7 +113,8 @@ def test_each_response_of_the_growth_file_has_its_kind(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--drugs", "nowhere.csv"), "--drugs: there is no file nowhere.csv"),
+        (("--cell_names", "nowhere.csv"), "--cell_names: there is no file nowhere.csv"),
+        (("--drugs", "other.csv"), "--drugs is given twice, and only the last would count"),
         (("--scores", "scores.csv"), "--scores: there is no file scores.csv"),
         (("--chemistry", "[morgen]"), "morgen"),
         (("--genes", "x.txt", "--expression", "y.txt"), "--expression: there is no file y.txt"),
@@ -235,8 +236,11 @@ def test_implausible_measurements_are_refused_with_the_option_that_accepts_them(
     assert "lnuM" in refused.output
     assert "if that is intended, add --accept [unit]" in refused.output
     assert not (tmp_path / "out").exists()
-    accepted = run_here(*command, tmp_path / "out", "--accept", "[unit,range]")
-    assert accepted.code == 0, accepted.output
+    refused = run_here(*command, tmp_path / "out", "--accept", "unit")
+    assert "if that is intended, add --accept [unit,range]" in refused.output
+    for words in (["--accept", "[unit,range]"], ["--accept=unit,range"]):
+        accepted = run_here(*command, tmp_path / "out", *words, "--overwrite", "true")
+        assert accepted.code == 0, accepted.output
 
 
 def test_a_row_that_cannot_be_is_named_by_its_line(run_here: RunHere, tmp_path: Path) -> None:

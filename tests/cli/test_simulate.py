@@ -77,11 +77,17 @@ def test_what_is_there_is_replaced_only_when_told(run_here: Run, tmp_path: Path)
     assert read_dataset(tmp_path / "d").fingerprint != before
 
 
-def test_curves_in_gdscs_layout_are_prepared_as_it_says(run_here: Run, tmp_path: Path) -> None:
-    words = ["--preset", "small", "--response", "ic50", "--slots", "1", "--raw", "true", "--out"]
-    outcome = run_here("simulate", *words, tmp_path / "raw")
+@pytest.mark.parametrize("kind", ["ic50", "zscore"])
+def test_curves_in_gdscs_layout_are_prepared_as_it_says(
+    run_here: Run, tmp_path: Path, kind: str
+) -> None:
+    words = ["--preset", "small", "--response", kind, "--raw", "true", "--out"]
+    refused = run_here("simulate", *words, tmp_path / "raw")
+    assert "use --slots 1" in refused.output
+    outcome = run_here("simulate", *words, tmp_path / "raw", "--slots", "1")
     assert outcome.code == 0, outcome.output
     assert "reaches R2 0.900 on ic50" in outcome.output
     command = outcome.output.split("next: combo-lightning ")[1].split()
     prepared = run_here(*command[:-1], tmp_path / "data")
     assert prepared.code == 0, prepared.output
+    assert read_dataset(tmp_path / "data").kind.name == kind

@@ -98,6 +98,20 @@ def test_two_lines_of_one_key_are_not_joined_where_a_table_tells_them_apart() ->
     assert report.matched == {"T-T": "T.T", "TT": "TT"}
 
 
+@pytest.mark.parametrize("lacking", [False, True])
+def test_a_screens_identifier_tells_lines_of_one_key_apart(lacking: bool) -> None:
+    # GDSC has T-T and TT, and DepMap's Model.csv spells the former T.T.
+    model = [KnownLine("TT", ("ACH-001321", "910704")), KnownLine("T.T", ("ACH-707707", "946355"))]
+    screen = [KnownLine("TT", ("910704",)), KnownLine("T-T", ("946355",))]
+    names = known(model=model[:1] if lacking else model, screen=screen)
+    for offered in (["ACH-001321", "ACH-707707"], ["TT", "T.T"]):
+        report = match_names(["TT", "T-T"], offered, "lines", known=names)
+        expected = {"TT": offered[0], "T-T": offered[1]}
+        if lacking:
+            del expected["T-T"]
+        assert report.matched == expected
+
+
 def test_two_names_that_become_one_line_are_said() -> None:
     report = match_names(["T-T", "TT"], ["TT"], "lines")
     assert "taken as one line: T-T, TT (all are 'TT' there)" in "\n".join(report.lines())

@@ -52,6 +52,18 @@ def test_merged_drugs_are_one_in_rows_entities_and_blocks(tmp_path: Path) -> Non
     assert len(set(replicate_groups(dataset.responses))) == 2
 
 
+def test_rows_that_come_to_combine_a_compound_with_itself_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drugs = build_entities("drug", ["a", "b"], {"name": ["a", "b"], "inchikey": ["X", "X"]}, [])
+    first, second = ["a", "b", "a", "b"], ["b", "a", "a", None]
+    columns = {"cell_id": ["L"] * 4, "drug_1": first, "drug_2": second, "response": [0.0] * 4}
+    with DatasetWriter(tmp_path / "d", kind_named("other"), 2) as writer:
+        writer.append(pa.table(columns))
+        merge_duplicates(writer, drugs)
+    assert "2 rows combine a compound with itself since drugs were merged" in caplog.text
+
+
 def test_nothing_is_rewritten_where_all_drugs_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,3 +75,8 @@ def test_every_wanted_name_is_matched_or_not(wanted: list[str]) -> None:
     assert not set(report.matched) & set(report.unmatched)
     for name, found in report.matched.items():
         assert cell_key(name) == cell_key(found)
+
+
+def test_an_identifier_is_not_near_another() -> None:
+    report = match_names(["ACH-000003"], ["ACH-002003"], "lines")
+    assert report.unmatched == {"ACH-000003": None}

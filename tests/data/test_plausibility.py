@@ -75,6 +75,11 @@ def test_a_likely_wrong_unit_is_refused_and_can_be_intended(
     look(kind, values, doses, accept=["unit", "range"])
 
 
+def test_potencies_of_another_unit_are_told_of_few_values() -> None:
+    with pytest.raises(InputError, match=r"look like .*uM or nM.*--response_unit"):
+        look("ic50", np.array([3.0, 40.0]))
+
+
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
@@ -85,11 +90,23 @@ def test_a_likely_wrong_unit_is_refused_and_can_be_intended(
         ("combo_score", np.linspace(-1300, 1100, 50)),
         ("min_growth", np.linspace(-99, 130, 50)),
         ("other", np.linspace(-1e6, 1e6, 50)),
-        ("ic50", np.array([3.0, 4.0])),  # too few to tell
+        ("ic50", np.array([-2.5, -12.0, -1.5])),  # few, of potent and of weak compounds
+        ("auc", np.array([0.1, 0.2])),  # too few to tell
     ],
 )
 def test_ordinary_measurements_pass(kind: str, values: Numbers) -> None:
     look(kind, values)
+
+
+def test_a_potent_drug_at_low_doses_beside_a_weak_one_at_high_ones_is_no_wrong_direction() -> None:
+    doses = np.tile([-9.0, -8.0, -5.0, -4.0], 25)
+    drugs = np.tile(["potent", "potent", "weak", "weak"], 25)
+    left = np.tile([30.0, 10.0, 100.0, 95.0], 25) + np.random.default_rng(1).normal(0, 3, 100)
+    look("viability", left, doses, drug_1=drugs)
+    with pytest.raises(
+        InputError, match=r"rises with the dose .*\(in a table of your own, .*unit\)"
+    ):
+        look("viability", 100 - left, doses, drug_1=drugs)
 
 
 def test_a_response_that_runs_the_wrong_way_is_refused() -> None:

@@ -201,7 +201,7 @@ class UserTable:
                 raise InputError(
                     f"{self.where} has a row of {torn[0].actual_columns} fields, the header has "
                     f"{len(self.columns)}: '{torn[0].text[:60]}'; a field that holds a "
-                    f"{separator} needs quotes around it"
+                    f"{separator} needs quotes around it (or the file is cut short)"
                 ) from error
             raise InputError(f"{self.where} cannot be read: {error}") from error
         except OSError as error:

@@ -77,10 +77,10 @@ def depmap_profile(wide: WideTable) -> Profile:
         )
     _say_left(wide, {line_column, *genes})
     logger.info(
-        "%s: taken as a DepMap matrix: %d lines, named by column '%s', %d genes%s",
+        "%s: taken as a DepMap matrix: %d lines, named by %s, %d genes%s",
         where,
         len(lines),
-        line_column,
+        f"column '{line_column}'" if line_column else "the first column",
         len(genes),
         f"; dropped {dropped} rows that are no default of their line" if dropped else "",
     )

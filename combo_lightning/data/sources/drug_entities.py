@@ -10,6 +10,7 @@ from typing import Any
 from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.chemistry import drug_blocks, mixture
 from combo_lightning.data.duplicates import equal_drugs
+from combo_lightning.data.names import drug_key
 from combo_lightning.data.sources.drug_record import Drug
 from combo_lightning.data.sources.drug_schema import PREFIX, DrugTable
 
@@ -40,12 +41,13 @@ def describe_drugs(
         "name": names,
         "synonyms": [_synonyms(i, drug) for i, drug in zip(ids, drugs, strict=True)],
     }
+    notes += _spelled_alike(ids, [drug.key if drug else None for drug in drugs])
     mechanisms = [drug.mechanism if drug else None for drug in drugs]
     if any(mechanisms):
         annotations["mechanism"] = mechanisms
     if not any(file.has_smiles for file in table.files):
         if chemistry:
-            logger.info("--drugs: no structures, so no features from structures")
+            logger.info("drugs: no structures, so no features from structures")
         return annotations, []
     annotations["smiles"] = smiles = [drug.smiles if drug else None for drug in drugs]
     annotations["inchikey"] = keys = [drug.key if drug else None for drug in drugs]
@@ -57,6 +59,18 @@ def describe_drugs(
         for group in equal_drugs(ids, keys)
     ]
     return annotations, drug_blocks(smiles, labels, chemistry)
+
+
+def _spelled_alike(ids: Sequence[str], keys: Sequence[str | None]) -> list[str]:
+    """Tell of drugs without a structure whose names differ in case and punctuation alone."""
+    groups = equal_drugs(ids, [drug_key(i) or None for i in ids])
+    known = dict(zip(ids, keys, strict=True))
+    return [
+        f"perhaps one drug, as spelled alike: {', '.join(group)}; they stay {len(group)} drugs, "
+        "which splits do not keep together"
+        for group in groups
+        if any(known[drug] is None for drug in group)
+    ]
 
 
 def _notes(ids: Sequence[str], labels: Sequence[str], smiles: Sequence[str | None]) -> list[str]:

@@ -6,7 +6,7 @@ twice is one compound if structures or identifiers say so, else it is refused wi
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -56,6 +56,9 @@ _SALT = re.compile(
 )
 # Nearest spellings are looked for among at most so many names.
 _NEAR = 20_000
+# Examples of a way that is no guess, and guesses, of which dataset.json has all.
+_SHOWN = 3
+_GUESSES = 30
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,17 @@ class DrugReport(JoinReport):
     notes: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """Say it for people: how many by which way, every guess, and what was not found."""
+        """Say it for people: how many by which way, the guesses, and what was not found."""
         total = len(self.matched) + len(self.unmatched)
         lines = [f"{self.what}: {len(self.matched)} of {total} matched"]
         for way, (words, guess) in WAYS.items():
-            found = [f"{name} = {self.matched[name]}" for name, w in self.ways.items() if w == way]
+            found = [(name, self.matched[name]) for name, w in self.ways.items() if w == way]
             if found:
-                shown = found if guess else [x for x in found if " = " in x][:3]
-                more = " ..." if len(shown) < len(found) else ""
-                lines.append(f"  {len(found)} {words}: {', '.join(shown)}{more}")
+                told = [f"{a} = {b}" for a, b in found if a != b]
+                shown = told[: _GUESSES if guess else _SHOWN]
+                more = " ..." if len(shown) < len(told) else ""
+                examples = f": {', '.join(shown)}{more}" if shown else ""
+                lines.append(f"  {len(found)} {words}{examples}")
         lines += [f"  {note}" for note in self.notes]
         without = JoinReport(self.what, {}, self.unmatched).lines()[1:]
         return lines + without
@@ -91,7 +96,12 @@ class DrugReport(JoinReport):
 
 
 def find_drugs(
-    wanted: Sequence[str], table: DrugTable, what: str, *, nsc_only: bool = False
+    wanted: Sequence[str],
+    table: DrugTable,
+    what: str,
+    *,
+    nsc_only: bool = False,
+    told: Mapping[str, int] = {},
 ) -> tuple[list[Drug | None], DrugReport]:
     """Find each wanted drug in the table, and join what its files know of it.
 
@@ -100,39 +110,61 @@ def find_drugs(
         table: The files.
         what: What is joined, for messages.
         nsc_only: Whether they are NSC numbers, bare or with the prefix, and nothing else.
+        told: Rows, after those of the files, in which whoever wants the drugs tells of them
+            himself, by name; they count where the files say nothing, and nothing is found there.
 
     Returns:
-        What is known of each, None if nothing is; and how each was found.
+        What is known of each, None if nothing is; and how each was found in the files.
 
     Raises:
         InputError: If a name fits two compounds.
     """
     wanted = list(dict.fromkeys(wanted))
-    index = _Index(table)
-    hits = _hits_by_way(wanted, index, nsc_only=nsc_only)
-    found: dict[str, tuple[str, list[int]]] = {}
-    for name in wanted:
-        way = next((w for w in WAYS if hits[w].get(name)), None)
-        if way is not None:
-            found[name] = (way, hits[way][name])
+    index = _Index(table, min(told.values(), default=len(table)))
+    hits = _hits_by_way(wanted, index, told, nsc_only=nsc_only)
+    first = {name: next((w for w in WAYS if hits[w].get(name)), None) for name in wanted}
+    found = {name: (way, hits[way][name]) for name, way in first.items() if way is not None}
     clusters = _join_files(index, {row for _, rows in found.values() for row in rows})
     notes: list[str] = []
     drugs: list[Drug | None] = []
+    matched: dict[str, str] = {}
+    ways: dict[str, str] = {}
+    doubts: list[str] = []
     for name in wanted:
-        if name not in found:
-            drugs.append(None)
-            continue
-        way, rows = found[name]
+        way, rows = found.get(name, ("", []))
         label = f"NSC {name}" if nsc_only and name.isdigit() else name
-        candidates = [Drug.of(table, clusters[row], label) for row in rows]
-        drug = _only_one(label, way, candidates, table)
-        drug = _structure_by_name(drug, index, notes)
-        notes += drug.notes
+        own = [told[name]] if name in told else []
+        known = Drug.of(table, own, label) if own else None
+        candidates = [Drug.of(table, [*clusters[row], *own], label) for row in rows]
+        candidates = _not_contradicted(candidates, known, way)
+        try:
+            drug = _only_one(label, way, candidates, table) if candidates else known
+            drug = drug and _structure_by_name(drug, index, notes)
+        except _TwoCompounds as error:
+            doubts.append(str(error))
+            continue
+        if drug is not None:
+            notes += dict.fromkeys(drug.notes)
+            if any(row < index.size for row in drug.rows):
+                matched[name] = drug.name
+        ways |= {name: way} if candidates else {}
         drugs.append(drug)
-    matched = {n: d.name for n, d in zip(wanted, drugs, strict=True) if d is not None}
+    if doubts:
+        more = f" (so could {len(doubts) - 1} more drugs)" if len(doubts) > 1 else ""
+        raise InputError(doubts[0] + more)
     unmatched = _nearest([n for n in wanted if n not in matched], index)
-    ways = {name: way for name, (way, _) in found.items()}
     return drugs, DrugReport(what, matched, unmatched, ways=ways, notes=notes)
+
+
+def _not_contradicted(candidates: list[Drug], known: Drug | None, way: str) -> list[Drug]:
+    """Leave out guesses at a drug whose structure was told and is another."""
+    if known is None or not known.key or not candidates or not WAYS[way][1]:
+        return candidates
+    return [other for other in candidates if same_compound(known, other)]
+
+
+class _TwoCompounds(InputError):
+    """A name fits two compounds."""
 
 
 class _Index:
@@ -140,10 +172,12 @@ class _Index:
 
     Args:
         table: The drugs.
+        size: How many rows, from the first, things are found in.
     """
 
-    def __init__(self, table: DrugTable) -> None:
-        self.table = table
+    def __init__(self, table: DrugTable, size: int) -> None:
+        self.table = DrugTable(table.files, table.rows.slice(0, size))
+        self.size = size
         self.file_of = table.rows.column("file").to_numpy()
         self._columns: dict[str, tuple[Any, Any]] = {}
 
@@ -210,9 +244,9 @@ def _flat(column: Any) -> Any:
 
 
 def _hits_by_way(
-    wanted: Sequence[str], index: _Index, *, nsc_only: bool
+    wanted: Sequence[str], index: _Index, told: Collection[str], *, nsc_only: bool
 ) -> dict[str, dict[str, list[int]]]:
-    """Look all names up in all ways: way to name to rows."""
+    """Look all names up in all ways: way to name to rows; of those told, digits are a name."""
     asked: dict[str, dict[str, str]] = {way: {} for way in WAYS}  # way: name to value
     for name in wanted:
         spelled = dict(spelled_identifiers(name))
@@ -223,6 +257,8 @@ def _hits_by_way(
                 asked["synonym_key"][name] = asked["name_key"][name] = f"nsc{spelled['nsc']}"
             continue
         asked["own"][name] = name.strip()
+        if name in told and name.isdigit():
+            spelled = {}
         for role, value in spelled.items():
             asked[role][name] = value
         if "inchikey" in spelled:
@@ -279,13 +315,13 @@ def _only_one(label: str, way: str, candidates: Sequence[Drug], table: DrugTable
     """Make one of several candidates.
 
     Raises:
-        InputError: If they are two compounds.
+        _TwoCompounds: If they are.
     """
     first = candidates[0]
     for other in candidates[1:]:
         if not same_compound(first, other):
             twice = " stands twice and the rows disagree:" if way in IDENTIFIERS else ""
-            raise InputError(
+            raise _TwoCompounds(
                 f"{label}{twice} could be {_describe(first, table)}, or "
                 f"{_describe(other, table)}; name the drug by an identifier that only one of them "
                 "has, or take the other out"

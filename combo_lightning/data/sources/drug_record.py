@@ -54,7 +54,7 @@ class Drug:
         drugs = [cls._of_row(table, row, label) for row in rows]
         drug = drugs[0]
         for other in drugs[1:]:
-            if drug.key and other.key and drug.key[:14] != other.key[:14]:
+            if drug.key and other.key and not same_compound(drug, other):
                 note = (
                     f"{label}: structures disagree; taken is that of "
                     f"{table.place(drug.smiles_row)}, not of {table.place(other.smiles_row)}"
@@ -69,11 +69,14 @@ class Drug:
         identifiers = {role: values[role] for role in IDENTIFIERS if values[role]}
         synonyms = tuple(word for word in values["synonyms"] or () if word)
         named = (values["name"], values["own"], *synonyms, *identifiers.values(), label)
-        smiles = values["smiles"]
+        smiles, notes = values["smiles"], tuple[str, ...]()
         try:
             key = inchikey(smiles, label) if smiles else None
         except InputError as error:
-            raise InputError(f"{table.place(row)}: {error}") from error
+            if not table.files[values["file"]].lenient:
+                raise InputError(f"{table.place(row)}: {error}") from error
+            notes = (f"{table.place(row)}: RDKit cannot read '{smiles}', which is left out",)
+            smiles, key = None, None
         return cls(
             label=label,
             rows=(row,),
@@ -84,6 +87,7 @@ class Drug:
             smiles_row=row if smiles else -1,
             key=key,
             mechanism=values["mechanism"],
+            notes=notes,
         )
 
     def joined(self, other: "Drug") -> "Drug":

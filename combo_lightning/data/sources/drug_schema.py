@@ -63,6 +63,7 @@ class DrugFile:
         place: Says where a row stands, counted from 0: option, file, line or record.
         unread: Records whose structure RDKit cannot read, by what they call themselves.
         has_smiles: Whether it has a field for structures.
+        lenient: Whether a structure that cannot be read is left out and said, as in a screen.
     """
 
     path: Path
@@ -71,6 +72,7 @@ class DrugFile:
     place: Callable[[int], str]
     unread: Sequence[str] = ()
     has_smiles: bool = True
+    lenient: bool = False
 
 
 @dataclass(frozen=True)

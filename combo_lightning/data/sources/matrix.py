@@ -57,7 +57,8 @@ def matrix_profile(wide: WideTable, is_line: Callable[[str], bool] | None) -> Pr
         )
     columns, values_EF, _ = wide.read([id_column], features)
     lines = _names(wide, columns[id_column], id_column, "line")
-    _say(wide, len(lines), len(features), f"a row a line, named by column '{id_column}'", left)
+    named = f"column '{id_column}'" if id_column else "the first column"
+    _say(wide, len(lines), len(features), f"a row a line, named by {named}", left)
     symbols = [gene_symbol(name) or name for name in features]
     return Profile(distinct(symbols), tuple(symbols), tuple(lines), values_EF)
 

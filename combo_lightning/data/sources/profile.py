@@ -169,15 +169,15 @@ def block_for_lines(
         known: Tables of other names of cell lines.
 
     Raises:
-        InputError: If no line is found.
+        InputError: If no line is found, or nothing was measured of those that are.
     """
     report = match_names(cell_names, profile.cell_names, f"cell lines in {name}", known=known)
     if not report.matched:
         raise InputError(
             f"no cell line of the data set is in the {name} file: it has "
             f"{', '.join(profile.cell_names[:4])} ..., the data set has "
-            f"{', '.join(cell_names[:4])} ..."
-            + ("" if known else "; --cell_names takes a table of other names, such as Model.csv")
+            f"{', '.join(cell_names[:4])} ...; --cell_names takes a table that has both names, "
+            "such as DepMap's Model.csv"
         )
     place = {cell: i for i, cell in enumerate(profile.cell_names)}
     values: npt.NDArray[np.float32] = np.full(
@@ -186,4 +186,9 @@ def block_for_lines(
     for row, cell in enumerate(cell_names):
         if cell in report.matched:
             values[row] = profile.values_EF[place[report.matched[cell]]]
+    if not np.isfinite(values).any():
+        raise InputError(
+            f"the {name} file has no value of any of the {len(report.matched)} cell lines of the "
+            f"data set that it names; its features are {', '.join(profile.feature_names[:4])} ..."
+        )
     return FeatureBlock(name, profile.feature_names, unit, values), report

@@ -109,12 +109,14 @@ class ScreenRequest:
         response: What to take of it, a name of `schema.RESPONSE_KINDS`.
         entities: What describes cell lines and drugs.
         slots: K of the data set, more than the screen's leaves slots empty; None: the screen's.
+        wells: What the user says that wells state, which only some formats ask; None: nothing.
     """
 
     path: Path
     response: str
     entities: EntityFiles
     slots: int | None = None
+    wells: str | None = None
 
 
 def format_of(path: Path, formats: Sequence[ScreenFormat]) -> ScreenFormat:
@@ -187,11 +189,16 @@ def prepare_screen(
             f"--response {kind.name}: {request.path} is {found.name}, which gives "
             f"{', '.join(found.responses)}"
         )
+    if request.wells is not None and not hasattr(found, "wells"):
+        raise InputError(
+            f"--wells {request.wells}: {request.path} is {found.name}, which says itself what it "
+            "states; leave the option out"
+        )
     source = found.open(request.path, kind.name)
-    slots = request.slots or source.num_slots
+    slots = source.num_slots if request.slots is None else request.slots
     if slots < source.num_slots:
         raise InputError(
-            f"--slots {slots}: {found.name} combines up to {source.num_slots} drugs in a row"
+            f"--slots {slots}: the rows of {found.name} need {source.num_slots}; give that or more"
         )
     with target.writer(kind, slots) as writer:
         for rows in source.rows():

@@ -44,6 +44,15 @@ class EntityFiles:
     cell_names: Sequence[Path] = ()
     merge_duplicates: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse genes of nothing.
+
+        Raises:
+            InputError: If there is a list of genes and no expression.
+        """
+        if self.genes is not None and "expression" not in self.profiles:
+            raise InputError("--genes: there is no --expression whose genes it could keep")
+
     def sources(self) -> list[SourceFile]:
         """Describe every file that is given."""
         given = [
@@ -120,10 +129,11 @@ def build_drugs(
         return build_entities("drug", ids, {"name": list(ids)}, []), []
     given = [read_drug_files(files.drugs, "--drugs")] if files.drugs else []
     table = DrugTable.join([*given, *([] if own is None else [own])])
-    drugs, report = find_drugs(ids, table, "drugs", nsc_only=nsc_only)
+    names = [] if own is None else own.rows.column("name").to_pylist()
+    told = {name: row for row, name in enumerate(names, start=len(table) - len(names))}
+    drugs, report = find_drugs(ids, table, "drugs in --drugs", nsc_only=nsc_only, told=told)
     shown = ", ".join(str(path) for path in files.drugs)
-    found = {row for drug in drugs if drug is not None for row in drug.rows}
-    if files.drugs and not any(row < len(given[0]) for row in found):
+    if files.drugs and not report.matched:
         raise InputError(
             f"--drugs: none of the {len(ids)} drugs of the responses is in {shown}; the responses "
             f"have {', '.join(list(ids)[:4])}"
@@ -139,4 +149,9 @@ def build_drugs(
             list(dict.fromkeys([f"NSC {nsc}", f"NSC{nsc}", *words]))
             for nsc, words in zip(ids, annotations["synonyms"], strict=True)
         ]
-    return build_entities("drug", ids, annotations, blocks), [report]
+    drugs_table = build_entities("drug", ids, annotations, blocks)
+    if files.drugs:
+        return drugs_table, [report]
+    for note in report.notes:
+        logger.info("drugs: %s", note)
+    return drugs_table, []

@@ -132,7 +132,9 @@ class SeenDrugs:
             return f"{self._option}: {self._path}, drug '{names[row]}'"
 
         has_smiles = any("smiles" in roles for roles in told.values())
-        file = DrugFile(self._path, self._option, self._format, place, has_smiles=has_smiles)
+        file = DrugFile(
+            self._path, self._option, self._format, place, has_smiles=has_smiles, lenient=True
+        )
         return DrugTable((file,), drug_rows(0, columns))
 
 

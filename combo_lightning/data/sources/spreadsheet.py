@@ -65,7 +65,8 @@ def open_book(path: Path, option: str) -> Iterator[Any]:
     except (python_calamine.CalamineError, OSError) as error:
         raise InputError(
             f"{option}: {path} cannot be read as a spreadsheet ({error}); if it is a ZIP archive "
-            "of text, unpack it; else save it again as .xlsx or .csv"
+            "of text, unpack it; if it was cut short, download it again; else save it again as "
+            ".xlsx or .csv"
         ) from error
 
 

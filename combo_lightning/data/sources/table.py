@@ -58,15 +58,14 @@ def _drugs(entities: EntityTables, wanted: Sequence[str]) -> tuple[Entities, Joi
 
 
 def _converted(
-    batches: Iterator[Any], table: UserTable, mapping: TableMapping, kind: ResponseKind
+    batches: Iterator[Any], table: UserTable, unit: str | None, kind: ResponseKind
 ) -> Iterator[Any]:
-    """Convert responses from the unit that the user named.
+    """Convert responses from the unit that the user or their column named.
 
     Raises:
         InputError: If the kind has no such unit, or a value cannot be converted.
     """
-    unit, option = mapping.response_unit, "--response_unit"
-    convert = None if unit is None else response_converter(kind, unit, option)
+    convert = None if unit is None else response_converter(kind, unit, "--response_unit")
     for rows in batches:
         if convert is None:
             yield rows
@@ -77,8 +76,8 @@ def _converted(
         if bad.size:
             place = rows.column("place")[int(bad[0])].as_py()
             raise InputError(
-                f"{table.where}, line {place}: a {kind.name} of {given_N[bad[0]]:g} {unit} cannot "
-                f"be converted to {kind.unit}; it must be above 0, or leave it empty"
+                f"{table.where}, line {place}: the {kind.name} of {given_N[bad[0]]:g} {unit} "
+                f"cannot be converted to {kind.unit}; it must be above 0, or leave it empty"
             )
         index = rows.schema.get_field_index("response")
         yield rows.set_column(index, "response", pa.array(values_N))
@@ -113,7 +112,8 @@ def prepare_table(
     slots = drug_columns(len(layout.drugs))
     seen: dict[str, dict[str, None]] = {"cell": {}, "drug": {}}
     with target.writer(kind, len(slots)) as writer:
-        for rows in _converted(read_responses(table, layout, dropped), table, mapping, kind):
+        read = read_responses(table, layout, dropped)
+        for rows in _converted(read, table, layout.response_unit, kind):
             writer.append(rows)
             for entity, names in (("cell", ["cell_id"]), ("drug", slots)):
                 for name in names:

@@ -3,10 +3,11 @@
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from combo_lightning.data.schema import ResponseKind
 from combo_lightning.data.sources.columns import GUESSES, UserTable, plain
+from combo_lightning.data.units import concentration_unit
 from combo_lightning.errors import InputError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,13 @@ _DOSE = (
 _SINGLE_DRUG = ("drug", "drugid", "drugname", "compound", "nsc")
 _SINGLE_DOSE = ("log10molar", "dose", "conc", "concentration")
 _DEFAULT_UNIT = "uM"
+_POTENCY = "log10 molar"
+# How a concentration is scaled where a column's name ends with it, and by what an IC50's begins.
+_TAILS = ("um", "µm", "μm", "nm", "mm", "pm", "m", "molar")
+_LOGS = ("log10", "log", "ln")
+_STATED = re.compile(r"(?:^|[^A-Za-z0-9])([muUnNpPµμ]?M|[uUnNpPµμ]m|[Mm]olar)\W*$")
+# A unit at the end of a dose's name that is none of `DOSE_UNITS`.
+_OTHER = re.compile(r"(?:^|[^A-Za-z0-9])([pP][mM]|[munpµμ]?g\W*(?:/|per\W)\W*[mu]?[lL])\W*$")
 # A unit at the end of a column's name, as in "conc_1 (uM)" or "dose_nM".
 _UNIT = re.compile(r"(?:^|[^A-Za-z0-9])(log10[ _]?[mM](?:olar)?|[mM]olar|[muUnNµμ]?[mM])\W*$")
 
@@ -68,6 +76,7 @@ class Layout:
         weight: Column of the weights.
         study: Column of the study.
         plate: Column of the plate, to see whether it drifts.
+        response_unit: Unit of the responses; None: their kind's.
     """
 
     drugs: list[str]
@@ -78,6 +87,7 @@ class Layout:
     weight: str | None
     study: str | None
     plate: str | None = None
+    response_unit: str | None = None
 
     def columns(self) -> list[str]:
         """Name all columns to read, each once."""
@@ -102,13 +112,7 @@ def lay_out(table: UserTable, mapping: TableMapping, kind: ResponseKind) -> Layo
     drugs = _slots(table, mapping.drugs, (_DRUG, _SINGLE_DRUG), "drug")
     if not drugs:
         raise InputError(_no_column(table, "drug_1", "--drug_columns"))
-    doses = _slots(table, mapping.doses, (_DOSE, _SINGLE_DOSE), "dose") if kind.per_dose else []
-    if kind.per_dose and len(doses) != len(drugs):
-        raise InputError(
-            f"{table.where} has {len(drugs)} drug columns ({', '.join(drugs)}) and {len(doses)} "
-            f"dose columns ({', '.join(doses) or 'none'}); a response of kind '{kind.name}' needs "
-            "one dose column a drug: name them with --dose_columns"
-        )
+    doses = _doses(table, mapping, kind, drugs)
     extra = {
         role: table.require(named, f"--{role}_column")
         if named
@@ -116,7 +120,7 @@ def lay_out(table: UserTable, mapping: TableMapping, kind: ResponseKind) -> Layo
         for role, named in (("weight", mapping.weight), ("study", mapping.study))
     }
     plate = table.guess(GUESSES["plate"], "plate")
-    unit = mapping.dose_unit or (_unit_of(table, doses) if doses else _DEFAULT_UNIT)
+    unit = _dose_unit(table, doses, mapping.dose_unit)
     if mapping.matrix:
         other = {*drugs, *doses, *extra.values(), plate}
         lines = [column for column in table.columns if column not in other]
@@ -125,7 +129,8 @@ def lay_out(table: UserTable, mapping: TableMapping, kind: ResponseKind) -> Layo
                 f"{table.where} has no column beside drugs; a matrix needs cell lines"
             )
         logger.info("%s: a matrix of %d cell lines", table.where, len(lines))
-        return Layout(drugs, doses, unit, None, lines, extra["weight"], extra["study"], plate)
+        found = Layout(drugs, doses, unit, None, lines, extra["weight"], extra["study"], plate)
+        return replace(found, response_unit=mapping.response_unit)
     cell = (
         table.require(mapping.cell, "--cell_column")
         if mapping.cell
@@ -137,11 +142,84 @@ def lay_out(table: UserTable, mapping: TableMapping, kind: ResponseKind) -> Layo
     response = (
         table.require(mapping.response, "--response_column")
         if mapping.response
-        else table.guess((plain(kind.name), *GUESSES["response"]), "response")
+        else table.guess(_response_names(kind), "response")
     )
     if response is None:
-        raise InputError(_no_column(table, "response", "--response_column"))
-    return Layout(drugs, doses, unit, cell, [response], extra["weight"], extra["study"], plate)
+        wanted = "response" if kind.name == "other" else kind.name
+        raise InputError(_no_column(table, wanted, "--response_column"))
+    return Layout(
+        drugs, doses, unit, cell, [response], extra["weight"], extra["study"], plate,
+        _response_unit(table, response, kind, mapping.response_unit),
+    )  # fmt: skip
+
+
+def _doses(
+    table: UserTable, mapping: TableMapping, kind: ResponseKind, drugs: Sequence[str]
+) -> list[str]:
+    """Find the columns of doses, one a drug, if the response has them.
+
+    Raises:
+        InputError: If there are not as many, or options speak of doses where there are none.
+    """
+    if kind.per_dose:
+        doses = _slots(table, mapping.doses, (_DOSE, _SINGLE_DOSE), "dose")
+        if len(doses) != len(drugs):
+            raise InputError(
+                f"{table.where} has {len(drugs)} drug columns ({', '.join(drugs)}) and "
+                f"{len(doses)} dose columns ({', '.join(doses) or 'none'}); a response of kind "
+                f"'{kind.name}' needs one dose column a drug: name them with --dose_columns"
+            )
+        return doses
+    if mapping.doses or mapping.dose_unit:
+        option = "--dose_columns" if mapping.doses else "--dose_unit"
+        raise InputError(
+            f"{option}: a response of kind '{kind.name}' has no doses; leave it out, or say "
+            "--response growth or viability"
+        )
+    return []
+
+
+def _response_names(kind: ResponseKind) -> list[str]:
+    """Give names of the response's column; a logarithm without a unit could be of any."""
+    name = plain(kind.name)
+    names = [name]
+    if kind.unit == _POTENCY:
+        names += [f"p{name}", *(f"{log}{name}{tail}" for log in ("", *_LOGS) for tail in _TAILS)]
+    return [*names, *GUESSES["response"]]
+
+
+def _response_unit(
+    table: UserTable, column: str, kind: ResponseKind, named: str | None
+) -> str | None:
+    """Tell the unit of an IC50, GI50 .. from its column's name, as in "IC50 (nM)" or "pIC50".
+
+    Raises:
+        InputError: If the name's unit is none.
+    """
+    if kind.unit != _POTENCY:
+        return named
+    word = plain(column)
+    match = _STATED.search(column)
+    stated = None
+    if word.startswith(f"p{plain(kind.name)}"):
+        stated = "pIC50"
+    elif match is not None:
+        log = next((log for log in _LOGS if word.startswith(log)), "")
+        stated = f"{log}{match.group(1)}"
+    if named is None and stated is not None:
+        known = stated
+        if stated != "pIC50":
+            known = concentration_unit(stated, f"{table.where}, column '{column}'").name
+        logger.info(
+            "%s: taking '%s' as %s (change it with --response_unit)", table.where, column, known
+        )
+        return known
+    if stated is not None and plain(stated) != plain(named or ""):
+        logger.warning(
+            "%s: column '%s' is named after %s, and taken as --response_unit %s",
+            table.where, column, stated, named,
+        )  # fmt: skip
+    return named
 
 
 def _slots(
@@ -168,12 +246,42 @@ def _slots(
     return found
 
 
-def _unit_of(table: UserTable, doses: Sequence[str]) -> str:
-    """Tell the unit from the ends of the columns' names.
+def _dose_unit(table: UserTable, doses: Sequence[str], named: str | None) -> str:
+    """Tell the unit of doses: as named, else from the ends of the columns' names.
 
     Raises:
-        InputError: If they disagree.
+        InputError: If the columns disagree, or end with a unit that is not read.
     """
+    if not doses:
+        return named or _DEFAULT_UNIT
+    if named is None:
+        for name in doses:
+            other = _OTHER.search(name)
+            if other is not None:
+                raise InputError(
+                    f"{table.where}: column '{name}' seems to be in {other.group(1)}; convert it "
+                    "to M, mM, uM, nM or log10M, and name that with --dose_unit"
+                )
+    units = _units_of(doses)
+    if named is not None:
+        if units - {named}:
+            logger.warning(
+                "%s: the dose columns (%s) are named after %s, and taken as --dose_unit %s",
+                table.where, ", ".join(doses), " and ".join(sorted(units)), named,
+            )  # fmt: skip
+        return named
+    if len(units) > 1:
+        raise InputError(
+            f"{table.where}: the dose columns ({', '.join(doses)}) seem to be in "
+            f"{' and '.join(sorted(units))}; convert them to one unit and name it with --dose_unit"
+        )
+    unit = units.pop() if units else _DEFAULT_UNIT
+    logger.info("%s: taking doses as %s (change it with --dose_unit)", table.where, unit)
+    return unit
+
+
+def _units_of(doses: Sequence[str]) -> set[str]:
+    """Tell the units from the ends of the columns' names."""
     units = set()
     for name in doses:
         match = _UNIT.search(name)
@@ -183,14 +291,7 @@ def _unit_of(table: UserTable, doses: Sequence[str]) -> str:
         elif text:
             prefix = text[0] if len(text) == 2 else ""
             units.add({"µ": "u", "μ": "u", "U": "u", "N": "n"}.get(prefix, prefix) + "M")
-    if len(units) > 1:
-        raise InputError(
-            f"{table.where}: the dose columns ({', '.join(doses)}) seem to be in "
-            f"{' and '.join(sorted(units))}; convert them to one unit and name it with --dose_unit"
-        )
-    unit = units.pop() if units else _DEFAULT_UNIT
-    logger.info("%s: taking doses as %s (change it with --dose_unit)", table.where, unit)
-    return unit
+    return units
 
 
 def _no_column(table: UserTable, wanted: str, option: str) -> str:

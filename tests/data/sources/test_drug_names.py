@@ -6,7 +6,7 @@ import pytest
 from combo_lightning.data.chemistry import inchikey
 from combo_lightning.data.sources.drug_names import DrugReport, find_drugs
 from combo_lightning.data.sources.drug_record import Drug
-from combo_lightning.data.sources.drug_schema import spelled_identifiers
+from combo_lightning.data.sources.drug_schema import DrugTable, spelled_identifiers
 from combo_lightning.data.sources.drugs import read_drug_files
 from combo_lightning.errors import InputError
 from tests.data.sources.drug_fixtures import (
@@ -112,6 +112,15 @@ def test_every_guess_is_shown_and_kept(find: Find) -> None:
     ]
 
 
+def test_thousands_of_guesses_do_not_fill_the_log(find: Find) -> None:
+    names = [f"Drug-{i}" for i in range(200)]
+    _, report = find(names, "name,MOA\n" + "".join(f"drug {i},x\n" for i in range(200)))
+    said = "\n".join(report.lines())
+    assert "Drug-29 = drug 29 ..." in said
+    assert "Drug-30 " not in said
+    assert len(report.to_plain()["guessed"]) == 200
+
+
 def test_mirror_images_and_esters_are_not_guessed(find: Find) -> None:
     text = "NAME,SMILES\n(+)-JQ1,CC\nβ-Lapachone,CCC\nMegestrol acetate,CCCC\n"
     _, report = find(["JQ1", "(-)-JQ1", "Lapachone", "Megestrol", "(+)JQ1"], text)
@@ -165,6 +174,12 @@ def test_a_name_of_two_compounds_is_refused_with_both(find: Find) -> None:
     # Without structures, two numbers are two drugs.
     with pytest.raises(InputError, match="twin could be"):
         find(["twin"], "1\ttwin\n2\ttwin\n")
+
+
+def test_all_names_of_two_compounds_are_counted(find: Find) -> None:
+    text = "name,SMILES\n" + "".join(f"{n},{s}\n" for n in "abc" for s in ("CCO", "CCN"))
+    with pytest.raises(InputError, match=r"^a could be .*or take the other out \(so could 2 more"):
+        find(["a", "b", "c"], text)
 
 
 def test_one_number_of_two_compounds_is_refused(find: Find) -> None:
@@ -241,3 +256,48 @@ def test_all_drugs_of_almanac_are_found_by_number_and_by_name(shared_data: Path)
     assert any("vemurafenib: taken for one compound" in note for note in report.notes)
     _, report = find_drugs(["imatinib", "CID 2244", "doxorubicin"], table, "drugs")
     assert report.ways == {"imatinib": "salt_key", "doxorubicin": "salt_key"}
+
+
+@pytest.fixture
+def find_told(tmp_path: Path) -> Find:
+    """Find drugs of which the screen itself tells."""
+
+    def find_in(told: str, drugs: str) -> tuple[list[Drug | None], DrugReport]:
+        (tmp_path / "screen.csv").write_text(told)
+        (tmp_path / "drugs.csv").write_text(drugs)
+        given = read_drug_files([tmp_path / "drugs.csv"], "--drugs")
+        own = read_drug_files([tmp_path / "screen.csv"], "--responses")
+        names = own.rows.column("name").to_pylist()
+        rows = {name: len(given) + i for i, name in enumerate(names)}
+        return find_drugs(names, DrugTable.join([given, own]), "drugs", told=rows)
+
+    return find_in
+
+
+def test_what_the_screen_tells_is_no_match(find_told: Find) -> None:
+    # A compound that the screen calls by digits is no NSC number.
+    told = f"name,MOA\nAspirin,\nimatinib,ABL\nNSC 8806,DNA\n{ASPIRIN.nsc},x\nthalidomide,CRBN\n"
+    drugs, report = find_told(told, nci_csv())
+    mechanisms = [drug and drug.mechanism for drug in drugs]
+    assert mechanisms == ["Df|27223", "Df|743414", "Df|8806", "x", "CRBN"]
+    assert nth((drugs, report), 1).smiles == IMATINIB.smiles
+    assert report.lines() == [
+        "drugs: 3 of 5 matched",
+        "  1 by its name",
+        "  1 by its NSC number: NSC 8806 = Melphalan",
+        "  1 by its name without that of a salt: imatinib = Imatinib mesylate",
+        f"  no match for '{ASPIRIN.nsc}'",
+        "  no match for 'thalidomide'",
+    ]
+
+
+def test_a_users_structure_counts_more_than_the_screens_and_a_guess_at_another_less(
+    find_told: Find,
+) -> None:
+    told = "name,SMILES\nAspirin,CCO\nimatinib,CCN\nMELPHALAN,CC(N)CO\nalanine,C[C@H](N)C(=O)O\n"
+    files = nci_csv() + "7,alanine,,C[C@@H](N)C(=O)O,\n"
+    drugs, report = find_told(told, files)
+    smiles = [drug and drug.smiles for drug in drugs]
+    assert smiles == [ASPIRIN.smiles, "CCN", "CC(N)CO", "C[C@@H](N)C(=O)O"]
+    assert list(report.matched) == ["Aspirin", "alanine"]
+    assert [note.split(": structures")[0] for note in report.notes] == ["Aspirin", "alanine"]

@@ -47,6 +47,14 @@ def test_the_column_that_matches_the_responses_names_the_drugs(tmp_path: Path) -
     assert drugs.synonyms()[0] == ["NSC 9", "CID 10", "NSC9"]
 
 
+def test_drugs_without_structure_that_are_spelled_alike_are_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "name,SMILES\n5-FU,\naspirin,CCO\nAspirin,CCO\n")
+    wanted = ["5-FU", "aspirin", "5fu", "Aspirin", "(+)-JQ1", "(-)-JQ1"]
+    said = "\n".join(read_drug_tables([path], wanted, ())[1].lines())
+    assert "perhaps one drug, as spelled alike: 5-FU, 5fu; they stay 2 drugs" in said
+    assert said.count("perhaps one drug") == 1
+
+
 def test_features_of_one_file_and_structures_of_another_are_joined(tmp_path: Path) -> None:
     targets = write(tmp_path / "t.csv", "drug,x\nAspirin,1\nMelphalan,2\n")
     more = write(tmp_path / "u.csv", "drug,y\nAspirin,3\n")

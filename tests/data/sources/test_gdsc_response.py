@@ -149,3 +149,17 @@ def test_structures_come_by_name_or_synonym_and_never_by_a_name_of_digits(tmp_pa
     found = read_dataset(made).drugs
     assert found.ids == ("Camptothecin", "123138", "Luminespib")
     assert found.annotation("smiles") == ["CCN", None, "CCCO"]
+
+
+def test_what_wells_state_is_not_asked_of_a_screen_of_curves(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(GDSC2.content())
+    files = EntityFiles([], None, {}, None, ())
+    request = ScreenRequest(tmp_path / "x.csv", "ic50", files, wells="inhibition")
+    with pytest.raises(InputError, match=r"--wells inhibition: .* is GDSC .*leave the option out"):
+        prepare_screen(request, FORMATS, Target(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("slots", [0, -1])
+def test_fewer_slots_than_the_rows_have_drugs_are_refused(tmp_path: Path, slots: int) -> None:
+    with pytest.raises(InputError, match=rf"--slots {slots}: the rows of GDSC .* need 1; give"):
+        prepare(tmp_path, "auc", slots=slots)

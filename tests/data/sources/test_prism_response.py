@@ -48,3 +48,12 @@ def test_ic50s_become_log10_molar_and_missing_ones_are_counted(tmp_path: Path) -
 def test_an_ic50_that_is_no_concentration_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"line 3, column 'ic50' holds '-6.3'.*in uM, above 0"):
         prepare_table(edited(PRISM, 1, ic50="-6.3"), tmp_path, "ic50")
+
+
+def test_a_structure_that_cannot_be_read_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    made = prepare_table(edited(PRISM, 0, smiles="C)C"), tmp_path, "auc")
+    assert made.drugs.annotation("smiles")[0] is None
+    assert "drug 'aspirin': RDKit cannot read 'C)C', which is left out" in caplog.text

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from combo_lightning.data.cell_names import KnownLine
 from combo_lightning.data.names import match_names
 from combo_lightning.data.sources.cell_names_file import read_known_lines
 from combo_lightning.data.sources.profile_block import KINDS, files_of, profile_blocks
+from combo_lightning.data.sources.screen_entities import EntityFiles
 from combo_lightning.errors import InputError
 from tests.data.sources.profile_fixtures import (
     CELLOSAURUS,
@@ -50,8 +52,22 @@ def test_profiles_of_several_sources_are_laid_out_for_the_lines(raw: Path) -> No
 
 
 def test_without_a_table_of_names_the_user_hears_of_it(raw: Path) -> None:
-    with pytest.raises(InputError, match=r"it has ACH-000019.*--cell_names takes a table"):
-        profile_blocks({"crispr": raw / "depmap.csv"}, LINES, None)
+    # What the screen itself tells of its lines is no such table.
+    of_screen = read_known_lines([], [KnownLine("MCF7", ("905946",))])
+    for known in (None, of_screen):
+        with pytest.raises(InputError, match=r"it has ACH-000019.*--cell_names takes a table"):
+            profile_blocks({"crispr": raw / "depmap.csv"}, LINES, known)
+
+
+def test_a_file_that_measured_nothing_of_the_lines_is_refused(raw: Path) -> None:
+    (raw / "empty.csv").write_text("line,TP53\nMCF7,\nA549,NA\nx,1\n")
+    with pytest.raises(InputError, match=r"no value of any of the 2 cell lines .* TP53"):
+        profile_blocks({"protein": raw / "empty.csv"}, ["MCF7", "A549"], None)
+
+
+def test_a_list_of_genes_needs_an_expression(raw: Path) -> None:
+    with pytest.raises(InputError, match="--genes: there is no --expression"):
+        EntityFiles([], None, {"crispr": raw / "depmap.csv"}, raw / "genes.txt", ())
 
 
 def test_genes_are_kept_of_the_expression(raw: Path) -> None:

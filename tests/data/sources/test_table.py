@@ -305,5 +305,69 @@ def test_responses_in_another_unit_are_converted(prepare: Prepare) -> None:
     text = "cell,drug,ic50\nA,x,1\nB,x,0.001\nA,y,\n"
     dataset = prepare(text, kind="ic50", response_unit="uM")
     np.testing.assert_allclose(dataset.responses.response_N, [-6, -9])
-    with pytest.raises(InputError, match="line 3: a ic50 of -1 uM cannot be converted to log10"):
+    with pytest.raises(InputError, match="line 3: the ic50 of -1 uM cannot be converted to log10"):
         prepare(text.replace("0.001", "-1"), kind="ic50", response_unit="uM")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "log10_molar"),
+    [
+        ("IC50 (nM)", "10", -8.0),
+        ("IC50_uM", "10", -5.0),
+        ("ic50 [µM]", "10", -5.0),
+        ("pIC50", "7.5", -7.5),
+        ("log10_IC50 (uM)", "1", -5.0),
+        ("LN_IC50_uM", "2.302585", -5.0),
+        ("IC50 (M)", "1e-7", -7.0),
+        ("ic50", "-7", -7.0),
+    ],
+)
+def test_the_unit_of_a_potency_is_told_by_its_column(
+    prepare: Prepare, column: str, value: str, log10_molar: float
+) -> None:
+    dataset = prepare(f"cell,drug,{column}\nA,x,{value}\n", kind="ic50")
+    assert dataset.responses.response_N[0] == pytest.approx(log10_molar, abs=1e-6)
+
+
+def test_an_option_that_contradicts_a_columns_unit_counts_and_is_said(
+    prepare: Prepare, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "cell,drug,IC50 (nM)\nA,x,10\n"
+    assert prepare(text, kind="ic50", response_unit="uM").responses.response_N[0] == -5
+    assert "column 'IC50 (nM)' is named after nM, and taken as --response_unit uM" in caplog.text
+    text = "cell,drug,dose_uM,growth\nA,x,10,5\n"
+    doses = prepare(text, kind="growth", dose_unit="nM").responses.log10_molar_NK
+    assert doses is not None
+    assert doses[0, 0] == -8
+    assert "(dose_uM) are named after uM, and taken as --dose_unit nM" in caplog.text
+
+
+@pytest.mark.parametrize("column", ["dose (ug/mL)", "dose_pM", "conc µg/ml", "dose (ng per ml)"])
+def test_doses_in_a_unit_that_is_not_read_are_not_taken_for_micromolar(
+    prepare: Prepare, column: str
+) -> None:
+    text = f"cell,drug,{column},growth\nA,x,10,5\n"
+    with pytest.raises(InputError, match=r"seems to be in .*; convert it to M, mM"):
+        prepare(text, kind="growth", doses=[column])
+
+
+def test_a_logarithm_of_unknown_base_is_refused(prepare: Prepare) -> None:
+    with pytest.raises(InputError, match=r"column 'log_IC50_uM'.*log to which base"):
+        prepare("cell,drug,log_IC50_uM\nA,x,1\n", kind="ic50")
+    with pytest.raises(InputError, match="no column that reads as 'ic50'"):
+        prepare("cell,drug,ln_IC50\nA,x,1\n", kind="ic50")
+
+
+def test_what_viability_cannot_become_names_the_option(prepare: Prepare) -> None:
+    text = "cell,drug,dose,viability\nA,x,1,50\n"
+    message = "--response_unit viability_percent: viability cannot be converted to growth"
+    with pytest.raises(InputError, match=message):
+        prepare(text, kind="growth", response="viability", response_unit="viability_percent")
+
+
+@pytest.mark.parametrize("option", [{"doses": ["dose"]}, {"dose_unit": "nM"}])
+def test_options_of_doses_are_refused_where_there_are_none(
+    prepare: Prepare, option: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match=r"--dose_\w+: a response of kind 'ic50' has no doses"):
+        prepare("cell,drug,dose,ic50\nA,x,1,-6\n", kind="ic50", **option)
