@@ -116,7 +116,7 @@ def _number(text: str, where: str, column: str, missing: float) -> float:
     if text.lower() in _MISSING:
         return missing
     try:
-        value = float(text) if "_" not in text else np.inf
+        value = float(text) if text.isascii() and "_" not in text else np.inf
     except ValueError:
         value = np.inf
     if not np.isfinite(value):

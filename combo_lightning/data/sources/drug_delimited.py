@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -67,6 +68,7 @@ def read_delimited(
     for batch in table.batches(list(dict.fromkeys(c for names in taken.values() for c in names))):
         columns = {role: [texts(batch.column(c)) for c in names] for role, names in taken.items()}
         _refuse_lost_digits(table, taken, columns, row)
+        _refuse_header(table, taken, columns, row)
         parts.append(drug_rows(row, columns))
         row += len(batch)
     if not row:
@@ -97,3 +99,25 @@ def _refuse_lost_digits(
                 "again"
             )
             table.refuse(shortened, column, name, first_row, expected)
+
+
+def _refuse_header(
+    table: UserTable,
+    roles: Mapping[str, Sequence[str]],
+    columns: Mapping[str, Sequence[Any]],
+    first_row: int,
+) -> None:
+    """Refuse a header that comes again, as where files were put one below the other.
+
+    Raises:
+        InputError: With its place.
+    """
+    named = [
+        (name, column)
+        for role, names in roles.items()
+        for name, column in zip(names, columns[role], strict=True)
+    ]
+    same = [pc.equal(column, name).fill_null(False) for name, column in named]  # noqa: FBT003
+    again = np.logical_and.reduce([s.to_numpy(zero_copy_only=False) for s in same])
+    name, column = named[0]
+    table.refuse(again, column, name, first_row, "the header comes again: remove the row")

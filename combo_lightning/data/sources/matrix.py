@@ -77,8 +77,14 @@ def _lines_as_columns(
             f"{wide.table.where} has cell lines as columns and no column of names beside them; "
             "one must name the features"
         )
+    wordy = next((n for n in text if is_line is not None and is_line(n)), None)
+    if wordy is not None:
+        raise InputError(
+            f"{wide.table.where}: column '{wordy}' is a cell line, and holds text; its values "
+            "must be numbers without quotes or signs around them"
+        )
     # Lines that the data set lacks are read too: they are what a name is compared with.
-    lines = [n for n in wide.columns if n not in named]
+    lines = [n for n in wide.columns if n not in named and plain(n) not in IDENTIFIERS]
     columns, values_FE, _ = wide.read(named, lines)
     by_plain = {plain(name): name for name in reversed(named)}
     gene_column = next((by_plain[n] for n in _GENE_COLUMNS if n in by_plain), None)
@@ -94,7 +100,7 @@ def _lines_as_columns(
             f"'{features[0]}'; put a column of names first"
         )
     genes = [g or "" for g in columns[gene_column]]
-    left = [n for n in named if n not in (name_column, gene_column)]
+    left = [n for n in wide.columns if n not in (name_column, gene_column, *lines)]
     layout = f"a column a line; column '{name_column}' names the features, '{gene_column}' genes"
     _say(wide, len(lines), len(features), layout, left)
     return Profile(

@@ -267,6 +267,10 @@ def _open_text(path: Path, option: str) -> WideTable:
             "semicolons or bars; save it as CSV or TSV, without lines above the header"
         )
     wider = len(rows) > 1 and all(len(row) == len(header) + 1 for row in rows[1:])
+    if wider and not any(row[-1].strip() for row in rows[1:]):
+        raise InputError(
+            f"{option}: {path} ends its rows with a separator, its header without; take it away"
+        )
     if wider and delimiter != ",":
         # R writes no name above the row names. Not so at commas, where a column of decimal commas
         # looks alike.
