@@ -6,7 +6,7 @@ from statistics import median, median_low
 from combo_lightning.doctor.examination import Examination, Speed
 from combo_lightning.doctor.finding import Finding, by_value, listed
 from combo_lightning.doctor.names import Reached
-from combo_lightning.slurm.rendezvous import HIGHEST_PORT, LOWEST_PORT
+from combo_lightning.ports import HIGHEST_PORT, LOWEST_PORT
 
 # A pair this many times slower than the median is worth a look; on shared cores two is chance.
 SLOW_TIMES = 4.0

@@ -17,6 +17,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in i
 
 from combo_lightning.errors import InputError
 from combo_lightning.ltfb.place import LOOPBACK, GroupPlace, gpus, new_token, own_devices
+from combo_lightning.ports import free_port
 
 # Kept for documentation (RFC 5737): nobody has it, and the way there is the default route.
 ELSEWHERE = "192.0.2.1"
@@ -209,11 +210,3 @@ def _way_to(host: str) -> str:
         probe.connect((socket.gethostbyname(host), 9))
         address: str = probe.getsockname()[0]
     return address
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from combo_lightning.errors import InputError
+from combo_lightning.ports import HIGHEST_PORT, LOWEST_PORT, free_port
 
-# Between well-known ports and those that Linux gives out by itself.
-LOWEST_PORT, HIGHEST_PORT = 10_000, 32_767
 TRIED_PORTS = 16
 # Nodes may read the program from a slow file system.
 PATIENCE_SECONDS = 300.0
@@ -50,7 +49,7 @@ def tell_port(
     Raises:
         InputError: If some did not come, or no place to meet is free.
     """
-    port = fixed or _free_port()
+    port = fixed or free_port()
     missing = set(range(1, size))
     end = time.monotonic() + patience
     with _listen(step, [fixed] if fixed else meeting_ports(step)) as server:
@@ -123,13 +122,6 @@ def ask_port(
         f"the first process of step {step} did not answer on {host} within {patience:.0f} seconds "
         f"({why}); look for its error in the job's output, or for a firewall between the nodes"
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 def _listen(step: str, ports: Sequence[int]) -> socket.socket:

@@ -3,7 +3,7 @@
 import socket
 
 from combo_lightning.doctor.names import Doors, find_place, interface_addresses, reach, reach_all
-from combo_lightning.slurm.rendezvous import HIGHEST_PORT, LOWEST_PORT
+from combo_lightning.ports import HIGHEST_PORT, LOWEST_PORT
 
 
 def test_a_node_has_a_door_of_each_kind_and_tells_its_name_at_both() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from combo_lightning.ltfb.groups import free_port
 from combo_lightning.ltfb.place import GroupPlace
+from combo_lightning.ports import free_port
 
 TIMEOUT_SECONDS = 120
 

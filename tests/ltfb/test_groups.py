@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from combo_lightning.errors import InputError
-from combo_lightning.ltfb.groups import TrainerGroups, cut_launch, free_port, host_address
+from combo_lightning.ltfb.groups import TrainerGroups, cut_launch, host_address
 from combo_lightning.ltfb.place import GroupPlace, gpus, new_token, own_devices
+from combo_lightning.ports import free_port
 from tests.parallel.ranks import run_on_ranks
 
 

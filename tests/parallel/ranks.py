@@ -3,7 +3,6 @@
 import contextlib
 import multiprocessing
 import os
-import socket
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,8 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import Tensor
+
+from combo_lightning.ports import free_port
 
 TIMEOUT_SECONDS = 120
 
@@ -43,14 +44,6 @@ def _child(
     with contextlib.suppress(Exception):
         torch.distributed.destroy_process_group()
     os._exit(code)
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def run_on_ranks(world: int, folder: Path, work: Callable[..., Any], *args: Any) -> list[Any]:
