@@ -16,6 +16,7 @@ from combo_lightning.data.dataset import SourceFile, kind_named
 from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.duplicates import merge_duplicates
 from combo_lightning.data.names import cell_key
+from combo_lightning.data.sources.columns import IDENTIFIERS, MISSING, plain, reads_as_number
 from combo_lightning.data.sources.raw_text import find_columns, read_rows
 from combo_lightning.data.sources.screen_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.errors import InputError
@@ -41,7 +42,12 @@ def read_scores(path: Path) -> tuple[pd.DataFrame, list[str], dict[str, int]]:
     option = "--scores"
     header, *rows = read_rows(path, option, ",")
     place = find_columns(header, ["NSC1", "NSC2"], path, option)
-    lines = [(i, name) for i, name in enumerate(header) if i not in place.values()]
+    others = [(i, name) for i, name in enumerate(header) if i not in place.values()]
+    # Such as the index that pandas writes, or what ends each line behind a separator.
+    left = [name for _, name in others if plain(name) in IDENTIFIERS]
+    if left:
+        logger.warning("%s: %s: no cell lines, left out: '%s'", option, path, "', '".join(left))
+    lines = [(i, name) for i, name in others if plain(name) not in IDENTIFIERS]
     if not lines:
         raise InputError(f"{option}: {path} has no column of a cell line beside NSC1 and NSC2")
     _refuse_equal_lines([name for _, name in lines], path)
@@ -72,13 +78,11 @@ def read_scores(path: Path) -> tuple[pd.DataFrame, list[str], dict[str, int]]:
 
 
 def _number(text: str, path: Path, line: int, column: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
+    value = float(text) if reads_as_number(text) and text not in MISSING else np.nan
     if not np.isfinite(value):
+        shown = " ".join(text.splitlines())
         raise InputError(
-            f"--scores: {path}, line {line}, column '{column}' holds '{text}'; a ComboScore is a "
+            f"--scores: {path}, line {line}, column '{column}' holds '{shown}'; a ComboScore is a "
             "finite number, or NA"
         )
     return value

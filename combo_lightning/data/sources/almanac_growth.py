@@ -26,7 +26,7 @@ from combo_lightning.data.growth import expected_growth, score
 from combo_lightning.data.identity import combine_codes
 from combo_lightning.data.schema import ResponseKind
 from combo_lightning.data.sources.columns import reads_as_number
-from combo_lightning.data.sources.raw_text import find_columns, is_gzip, require_file
+from combo_lightning.data.sources.raw_text import find_columns, is_gzip, open_text, require_file
 from combo_lightning.data.sources.screen_entities import EntityFiles, build_cells, build_drugs
 from combo_lightning.errors import InputError
 
@@ -123,13 +123,22 @@ class GrowthFile:
             InputError: If the file is damaged, of another layout, or holds text among numbers.
         """
         compression = "gzip" if is_gzip(self.path) else None
+        header = self._header()
+        as_text = pacsv.ConvertOptions(
+            include_columns=list(_COLUMNS),
+            column_types=dict.fromkeys(header, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+        )
         try:
             with pa.input_stream(str(self.path), compression=compression) as stream:
                 reader = pacsv.open_csv(
                     stream,
-                    read_options=pacsv.ReadOptions(block_size=_BLOCK_BYTES),
+                    read_options=pacsv.ReadOptions(
+                        block_size=_BLOCK_BYTES, column_names=header, skip_rows=1
+                    ),
                     parse_options=pacsv.ParseOptions(invalid_row_handler=self._skip),
-                    convert_options=self._as_text(),
+                    convert_options=as_text,
                 )
                 for batch in reader:
                     yield self._wells(batch)
@@ -140,6 +149,8 @@ class GrowthFile:
             raise InputError(
                 f"{OPTION}: {self.path} is damaged or truncated ({error}); download it again"
             ) from error
+        if not self.cells.index:
+            raise InputError(f"{OPTION}: {self.path} holds no valid well of a line and a drug")
 
     def _skip(self, row: Any) -> str:
         # The full file ends in a line of one 0x1A; another torn line is refused.
@@ -148,20 +159,19 @@ class GrowthFile:
             return "skip"
         return "error"
 
-    def _as_text(self) -> pacsv.ConvertOptions:
-        compression = "gzip" if is_gzip(self.path) else None
-        with pa.input_stream(str(self.path), compression=compression) as stream:
-            line = stream.read(1 << 14).decode("utf-8-sig", errors="replace").splitlines()
-        if not line:
-            raise InputError(f"{OPTION}: {self.path} is empty")
-        header = [name.strip().strip('"') for name in line[0].split(",")]
-        find_columns(header, list(_COLUMNS), self.path, OPTION)
-        return pacsv.ConvertOptions(
-            include_columns=list(_COLUMNS),
-            column_types={name: pa.string() for name in header},
-            null_values=[""],
-            strings_can_be_null=True,
-        )
+    def _header(self) -> list[str]:
+        """Read the names of the columns, those that are needed as the official file spells them.
+
+        Raises:
+            InputError: If one is missing or stands twice.
+        """
+        with open_text(self.path, OPTION) as stream:
+            if not (line := stream.readline()):
+                raise InputError(f"{OPTION}: {self.path} is empty")
+        header = [name.strip().strip('"') for name in line.split(",")]
+        for name, i in find_columns(header, list(_COLUMNS), self.path, OPTION).items():
+            header[i] = name
+        return header
 
     def _wells(self, batch: Any) -> Wells:
         keep = self._keep(batch)
@@ -286,8 +296,7 @@ def prepare_growth(
             if not len(rows):
                 raise InputError(f"{OPTION}: {growth} holds no {response} to compute")
             writer.append(_rows(source, wells.take(rows), values, kind, fraction=fraction))
-        names = source.cells.names
-        lines = [KnownLine(name, tissue=source.tissue[name]) for name in names]
+        lines = [KnownLine(name, tissue=source.tissue[name]) for name in source.cells.names]
         cells, cell_reports = build_cells(lines, files)
         drugs, drug_reports = build_drugs(source.drugs.names, files, nsc_only=True)
         if files.merge_duplicates:

@@ -78,7 +78,27 @@ def _read(path: Path) -> Iterator[KnownLine]:
     head, _ = read_head(path, OPTION)
     if re.search(r"^ID {3}\S.*\nAC {3}CVCL_", head, re.MULTILINE):
         return _cellosaurus(path)
-    return _from_rows(read_rows(path, OPTION, open_wide(path, OPTION).table.delimiter), path)
+    rows = read_rows(path, OPTION, open_wide(path, OPTION).table.delimiter)
+    _refuse_torn(rows, path)
+    return _from_rows(rows, path)
+
+
+def _refuse_torn(rows: Sequence[Sequence[str]], path: Path) -> None:
+    """Refuse rows whose names could stand in another column, and a header that comes again.
+
+    Raises:
+        InputError: With the row.
+    """
+    header = rows[0]
+    for row in rows[1:]:
+        begin = f"{OPTION}: {path}, the row of '{row[0]}'"
+        if len(row) > len(header):  # Excel leaves separators at the ends of rows away
+            raise InputError(
+                f"{begin} has {len(row)} fields, the header has {len(header)}; a name that holds "
+                "the separator needs quotes around it"
+            )
+        if row == header:
+            raise InputError(f"{begin}: the header comes again; remove the row")
 
 
 def _name_column(header: Sequence[str]) -> int | None:

@@ -320,8 +320,8 @@ class UserTable:
         """
         if bad_R.any():
             row = int(np.flatnonzero(bad_R)[0])
-            value = column[row].as_py()
-            found = "is empty" if value in (None, "") else f"holds '{value}'"
+            shown = " ".join(str(column[row].as_py()).splitlines())
+            found = "is empty" if shown in ("None", "") else f"holds '{shown}'"
             raise InputError(f"{self.place(first_row + row)}, column '{name}' {found}; {expected}")
 
 
@@ -392,9 +392,9 @@ def _fields(line: str, delimiter: str) -> tuple[str, ...]:
 
 
 def reads_as_number(field: str) -> bool:
-    """Tell whether a field is a number or missing."""
+    """Tell whether a field is a number or missing; not 1_000, nor digits of other scripts."""
     try:
-        float(field)
+        float(field if field.isascii() and "_" not in field else "")
     except ValueError:
         return field in MISSING
     return True

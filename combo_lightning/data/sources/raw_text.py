@@ -45,7 +45,8 @@ def text_encoding(content: bytes) -> str | None:
     Args:
         content: The text or its beginning, where the last character may be cut.
     """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    utf_32 = content.startswith(codecs.BOM_UTF32_LE)  # which begins as UTF-16 does
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not utf_32:
         return "utf-16"
     if b"\x00" in content[:4096]:
         return None
@@ -164,10 +165,13 @@ def find_columns(header: list[str], wanted: list[str], path: Path, option: str) 
     """Find columns by name, whatever their case.
 
     Raises:
-        InputError: If one is missing, with the nearest name that there is.
+        InputError: If one is missing, with the nearest name that there is, or stands twice.
     """
     place = {name.lower(): i for i, name in reversed(list(enumerate(header)))}
+    lower = [name.lower() for name in header]
     for name in wanted:
+        if lower.count(name.lower()) > 1:
+            raise InputError(f"{option}: {path} has two columns named '{name}'; remove one")
         if name.lower() not in place:
             raise InputError(
                 f"{option}: {path} has no column '{name}'{did_you_mean(name, header)}; "

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from combo_lightning.data.blocks import FeatureBlock
 from combo_lightning.data.entities import Entities, build_entities
@@ -28,6 +29,13 @@ from combo_lightning.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+# Numbers with a decimal comma, parted thousands, quotes, a bound, a star or a typesetter's minus:
+# a column of them is no text, and would go without a word.
+_MANGLED = (
+    r'^[="<>~]*[+\-\x{2212}]?'
+    r"(\d+([.,]\d+)?|\d{1,3}([.,' \x{a0}\x{2019}\x{202f}]\d{3})+([.,]\d+)?)"
+    r'([eE][+-]?\d+)?["*]*$'
+)
 # How many columns from the left may name the entities.
 _LEFT = 8
 
@@ -205,7 +213,7 @@ def measured_block(
 
 
 def _share_of_numbers(column: Any) -> float | None:
-    """Give the share of a column's values that are numbers; None: it has no values."""
+    """Give the share of a column's values that are numbers, if mangled; None: it has no values."""
     if is_number(column.type):
         return None if column.null_count == len(column) else 1.0
     column = texts(column).drop_null()
@@ -214,5 +222,7 @@ def _share_of_numbers(column: Any) -> float | None:
     try:
         column.cast(pa.float64())
     except pa.ArrowInvalid:
-        return float(pd.to_numeric(column.to_pandas(), errors="coerce").notna().mean())
+        mangled = pc.match_substring_regex(column, _MANGLED).to_numpy(zero_copy_only=False)
+        numbers = pd.to_numeric(column.to_pandas(), errors="coerce").notna()
+        return float((numbers | mangled).mean())
     return 1.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from combo_lightning.data.schema import ResponseKind
-from combo_lightning.data.sources.columns import GUESSES, UserTable, plain
+from combo_lightning.data.sources.columns import GUESSES, IDENTIFIERS, UserTable, plain
 from combo_lightning.data.units import concentration_unit
 from combo_lightning.errors import InputError, did_you_mean
 
@@ -123,7 +123,12 @@ def lay_out(table: UserTable, mapping: TableMapping, kind: ResponseKind) -> Layo
     unit = _dose_unit(table, doses, mapping.dose_unit)
     if mapping.matrix:
         other = {*drugs, *doses, *extra.values(), plate}
-        lines = [column for column in table.columns if column not in other]
+        beside = [column for column in table.columns if column not in other]
+        # Such as the index that pandas writes, or what ends each line behind a separator.
+        left = [column for column in beside if plain(column) in IDENTIFIERS]
+        if left:
+            logger.warning("%s: no cell lines, left out: '%s'", table.where, "', '".join(left))
+        lines = [column for column in beside if column not in left]
         if not lines:
             raise InputError(
                 f"{table.where} has no column beside drugs; a matrix needs cell lines"

@@ -33,12 +33,8 @@ TIDY = "a,b,c\n1.5,-2,0\n3,4e-3,5\n"
         TIDY.removeprefix("a,b,c\n"),
         TIDY.replace("a,b,c", "0,1,2"),
         TIDY.replace("a,b,c", "MW,MW,MW"),  # both drugs' columns under one name
-        TIDY.replace("\n", "\r\n"),
-        TIDY.replace("\n", "\r"),
-        TIDY.removesuffix("\n"),
         TIDY + "\x1a",
         "\n" + TIDY + "\n",
-        b"\xef\xbb\xbf" + TIDY.encode(),
         TIDY.replace("a,b", "dose (µM),b").encode("cp1252"),
         TIDY.replace(",", "\t"),
         TIDY.replace(",", ";"),

@@ -15,12 +15,13 @@ from tests.data.sources.fuzz import Table, judge, variants
 
 # Numbers whose spelling is varied, and columns without which there is nothing to read.
 PROFILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "depmap_old": (("TSPAN6 (7105)", "TP53 (7157)"), ()),
     "depmap_new": (("TSPAN6 (7105)", "TP53 (7157)"), ()),
     "gdsc": (("DATA.905946", "DATA.905949"), ("GENE_SYMBOLS",)),
     "cellminer": (("BR:MCF7", "LC:A549/ATCC"), ()),
     "matrix": (("MCF7", "A549"), ("name",)),
 }
-DRUGS = ("pubchem-csv", "pubchem-csv-older", "chembl", "nci")
+DRUGS = ("pubchem-csv", "pubchem-csv-older", "chembl", "chembl-tsv", "nci")
 # What these readers take for something else, or name after the column's own spelling.
 OTHERWISE = {
     # Features and lines are named as the columns are spelled.
