@@ -262,7 +262,8 @@ class LTFB(pl.Callback):
         """Choose the number of this round: one that no partner is through with already."""
         meeting, kind = self.meeting, self._kind
         assert kind is not None
-        living, number = meeting.living(), self.round_index + 1
+        number = self.round_index + 1
+        living = meeting.living(number)
         left = {group: beat.left for group, beat in meeting.beats.items()}
         newest = max((n for group, n in left.items() if group != meeting.group), default=0)
         late = number

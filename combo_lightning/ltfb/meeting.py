@@ -90,11 +90,14 @@ class Meeting:
         """Tell whether something was done on all ranks of the group."""
         return bool(self.trainer.strategy.reduce_boolean_decision(done, all=True))
 
-    def living(self) -> list[int]:
-        """Look which groups take part in rounds now; this one always does."""
+    def living(self, round_index: int | None = None) -> list[int]:
+        """Look which groups a round is of, None: any to come; this one always is."""
 
         def look(membership: Membership) -> dict[int, Beat]:
-            found = membership.training()
+            if round_index is None:
+                found = membership.training()
+            else:
+                found = membership.of_round(round_index)
             for group, left in list(self._absent.items()):
                 if group in found and found[group].left <= left:
                     del found[group]

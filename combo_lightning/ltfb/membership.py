@@ -130,6 +130,15 @@ class Membership:
         """Give the last beats of the groups that still hold rounds, this one included."""
         return {g: beat for g, beat in self.everyone().items() if not beat.ending}
 
+    def of_round(self, round_index: int) -> dict[int, Beat]:
+        """Give the last beats of the groups that a round is of, this one included.
+
+        They still hold rounds, or have ended and were through with this one before: who is slow
+        must draw the pairs that the others drew.
+        """
+        found = self.everyone().items()
+        return {g: beat for g, beat in found if not beat.ending or beat.left >= round_index}
+
     def waiting(self) -> list[int]:
         """Give the groups that have trained to their end and are still there."""
         found = self.everyone().items()

@@ -83,7 +83,7 @@ class Tournament:
             age: Rounds since the group's model was taken over or changed.
             spent: Counts time and bytes.
         """
-        living = meeting.living()
+        living = meeting.living(round_index)
         others = self.partners(meeting.group, living, round_index)
         standing = meeting.score(batches, spent, age)
         standings = meeting.exchange_notes(round_index, standing, others, spent)
@@ -179,7 +179,7 @@ class Averaging:
     @torch.no_grad()
     def hold(self, meeting: Meeting, round_index: int, spent: Spent) -> Outcome:
         """Go through a round; all ranks of a group together."""
-        living = meeting.living()
+        living = meeting.living(round_index)
         # All wait for all, so that they draw one tree: of those who have come.
         others = self.partners(meeting.group, living, round_index)
         mine = _floating(meeting.state.weights())

@@ -55,6 +55,18 @@ def test_who_has_trained_to_its_end_holds_no_more_rounds(groups: list[Membership
     assert sorted(groups[0].everyone()) == [0, 1, 2]
 
 
+def test_a_round_is_of_those_who_were_through_with_it_before_they_ended(
+    groups: list[Membership],
+) -> None:
+    groups[2].leave(6)
+    groups[2].end()
+    # A slow group must draw the pairs of round 5 that the others drew.
+    assert sorted(groups[0].of_round(6)) == [0, 1, 2]
+    assert sorted(groups[0].of_round(7)) == [0, 1]
+    groups[2].stop(finished=True)
+    assert sorted(groups[0].of_round(5)) == [0, 1, 2]
+
+
 def test_another_launch_and_what_is_not_whole_are_not_heard(groups: list[Membership]) -> None:
     groups[2].stop(finished=False)
     folder = groups[0].place.folder / "channel"
