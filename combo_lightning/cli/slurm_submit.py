@@ -260,12 +260,6 @@ def _look_at_fit(request: Request, words: list[str], tasks: tuple[int, ...] | No
                 f"{folder} is a run of {before} trainer groups, but this job would have "
                 f"{planned.num_groups}; ask for as many --nodes, or set --num_groups {before}"
             )
-    taken = next((name for name in (CONFIG, PLAN) if (folder / name).exists()), None)
-    if taken and not resume and not planned.joins:
-        raise InputError(
-            f"{folder} holds a run already; go on with '--resume {folder}' or choose another "
-            "--run_dir"
-        )
     if any((folder / trace).exists() for trace in TRACES):
         running = [j for j in find_jobs(str(folder)) if not j.ended and "_" not in str(j.number)]
         if running:
@@ -273,6 +267,12 @@ def _look_at_fit(request: Request, words: list[str], tasks: tuple[int, ...] | No
                 f"job {running[0].number} of {folder} is {running[0].words(time.time())}; cancel "
                 "it first, or choose another --run_dir"
             )
+    taken = next((name for name in (CONFIG, PLAN) if (folder / name).exists()), None)
+    if taken and not resume and not planned.joins:
+        raise InputError(
+            f"{folder} holds a run already; go on with '--resume {folder}' or choose another "
+            "--run_dir"
+        )
     fixed = [] if named else [f"--run_dir={folder}"]
     return Target(folder, [*request.words, *fixed], planned.data.name, planned)
 

@@ -102,7 +102,7 @@ def test_a_job_is_submitted_watched_and_read_to_its_end(
     run = Path("runs/mine")
     outcome = in_process(
         cluster, here, "submit", "--nodes=2", "--comment", "it's \"a\" \\ test # $HOME", *words,
-        f"--run_dir={run}", "--trainer.max_epochs=150",
+        f"--run_dir={run}", "--trainer.max_epochs=250",
     )  # fmt: skip
     assert outcome.code == 0, outcome.output
     job = json.loads((run / "submitted.json").read_text())["job"]
@@ -122,7 +122,7 @@ def test_a_job_is_submitted_watched_and_read_to_its_end(
     assert "next: combo-lightning test" in followed.output
     ended = run_here("slurm", "status", run).output
     assert ended.startswith(f"{name}COMPLETED after "), ended
-    assert re.search(r"; runs/mine: finished; step 300( of 300)?, epoch 150\n", ended), ended
+    assert re.search(r"; runs/mine: finished; step 500( of 500)?, epoch 250\n", ended), ended
 
 
 def test_a_cancelled_job_saves_and_its_way_on_is_named(
