@@ -60,6 +60,12 @@ def valid_rows(column: pa.Array) -> npt.NDArray[np.bool_]:
     return valid.astype(bool)
 
 
+def true_rows(column: Any) -> npt.NDArray[np.bool_]:
+    """Tell where a column of truth values is true; missing is not."""
+    known = column.fill_null(False)  # noqa: FBT003  Arrow's
+    return np.asarray(known.to_numpy(zero_copy_only=False), dtype=bool)
+
+
 def name_codes(column: pa.DictionaryArray) -> npt.NDArray[np.int64]:
     """Give the code of each row of a dictionary column; -1: null."""
     return column_numbers(column.indices, -1).astype(np.int64)

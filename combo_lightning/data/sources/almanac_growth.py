@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from combo_lightning.data.cell_names import KnownLine
+from combo_lightning.data.columns import true_rows
 from combo_lightning.data.dataset import SourceFile, kind_named
 from combo_lightning.data.dataset_writer import Target
 from combo_lightning.data.duplicates import merge_duplicates
@@ -205,8 +206,7 @@ class GrowthFile:
         left = np.ones(len(batch), dtype=bool)
 
         def equals(name: str, value: str) -> npt.NDArray[np.bool_]:
-            found = pc.equal(batch.column(name), value).fill_null(False)  # noqa: FBT003  Arrow's
-            return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+            return true_rows(pc.equal(batch.column(name), value))
 
         def drop(reason: str, rows: npt.NDArray[np.bool_]) -> None:
             self.dropped[reason] += int((left & rows).sum())

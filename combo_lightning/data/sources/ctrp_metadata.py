@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from combo_lightning.data.columns import true_rows
 from combo_lightning.data.sources.columns import texts
 from combo_lightning.data.sources.ctrp_files import (
     COMPOUNDS,
@@ -73,7 +74,7 @@ class CtrpMetadata:
         sure = _look_up(
             experiment, self.experiments["experiment_id"], self.experiments["confirmed"]
         )
-        return ~np.asarray(sure.fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)  # noqa: FBT003
+        return ~true_rows(sure)
 
     def tissues_of(self, line: Any) -> Any:
         """Give the tissue of each line."""
@@ -93,8 +94,7 @@ class CtrpMetadata:
 
     def mixed(self, drug: Any) -> Mask:
         """Tell compounds that are two."""
-        found = pc.match_substring_regex(drug, _MIXED).fill_null(False)  # noqa: FBT003
-        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+        return true_rows(pc.match_substring_regex(drug, _MIXED))
 
     def facts_of(self, drug: Any) -> Mapping[str, Any]:
         """Give what is known of each compound, by role."""

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from combo_lightning.data.columns import true_rows
 from combo_lightning.data.sources.columns import UserTable, plain, texts
 from combo_lightning.data.sources.drug_schema import (
     IDENTIFIERS,
@@ -117,7 +118,6 @@ def _refuse_header(
         for role, names in roles.items()
         for name, column in zip(names, columns[role], strict=True)
     ]
-    same = [pc.equal(column, name).fill_null(False) for name, column in named]  # noqa: FBT003
-    again = np.logical_and.reduce([s.to_numpy(zero_copy_only=False) for s in same])
+    again = np.logical_and.reduce([true_rows(pc.equal(c, n)) for n, c in named])
     name, column = named[0]
     table.refuse(again, column, name, first_row, "the header comes again: remove the row")

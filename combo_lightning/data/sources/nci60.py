@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from combo_lightning.data.columns import true_rows
 from combo_lightning.data.sources.columns import plain
 from combo_lightning.data.sources.drug_schema import tidy_identifiers
 from combo_lightning.data.sources.long_screen import Batch, Floats, LongFormat, Mask, Measure
@@ -40,8 +41,7 @@ def _panel(*names: str) -> Any:
 
 
 def _equals(batch: Batch, name: str, value: str) -> Mask:
-    equal = pc.equal(batch.text(name), value).fill_null(False)  # noqa: FBT003  Arrow's
-    return np.asarray(equal.to_numpy(zero_copy_only=False), dtype=bool)
+    return true_rows(pc.equal(batch.text(name), value))
 
 
 def _unusable(batch: Batch) -> Mapping[str, Mask]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from combo_lightning.data.columns import true_rows
 from combo_lightning.data.sources.columns import UserTable, texts
 from combo_lightning.data.sources.screen import OPTION, ScreenSource
 from combo_lightning.data.sources.screen_facts import SeenDrugs, SeenLines
@@ -151,12 +152,12 @@ class PrismMatrixSource(ScreenSource):
             axis=1,
         )
         line = pc.struct_field(pc.extract_regex(named, _LINE), "line")
-        failed_R = _mask(pc.match_substring(named, "FAILED"))
+        failed_R = true_rows(pc.match_substring(named, "FAILED"))
         given_RT = ~np.isnan(change_RT)
         self.dropped["missing response"] += int((~given_RT).sum())
         for reason, bad_R in (
             ("the line did not pass STR profiling", failed_R),
-            ("no cell line", _mask(pc.is_null(line))),
+            ("no cell line", true_rows(pc.is_null(line))),
         ):
             self.dropped[reason] += int(given_RT[bad_R].sum())
             given_RT[bad_R] = False
@@ -198,7 +199,3 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return np.nan
-
-
-def _mask(column: Any) -> npt.NDArray[np.bool_]:
-    return np.asarray(column.fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)  # noqa: FBT003

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from combo_lightning.data.columns import true_rows
 from combo_lightning.data.sources.long_screen import Batch, Floats, LongFormat, Mask, Measure
 
 
@@ -40,16 +41,14 @@ def _tissue(batch: Batch) -> Any:
 
 def _unusable(batch: Batch) -> Mapping[str, Mask]:
     passed = pc.equal(pc.utf8_lower(batch.text("passed_str_profiling")), "true")
-    failed = ~np.asarray(passed.fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)  # noqa: FBT003
-    return {"the line did not pass STR profiling": failed}
+    return {"the line did not pass STR profiling": ~true_rows(passed)}
 
 
 def _remarks(batch: Batch, response: str) -> Mapping[str, Mask]:
     value = batch.numbers(response)
     if response == "ic50" and value is not None:
         batch.refuse(value <= 0, "ic50", "a concentration in uM, above 0, was expected")
-    several = pc.match_substring(batch.text("smiles"), ",").fill_null(False)  # noqa: FBT003
-    mask = np.asarray(several.to_numpy(zero_copy_only=False), dtype=bool)
+    mask = true_rows(pc.match_substring(batch.text("smiles"), ","))
     return {"rows state several structures of their compound (the first is taken)": mask}
 
 
